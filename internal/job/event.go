@@ -1,0 +1,54 @@
+package job
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Event is one line of the append-only history. Every transition that is not
+// the happy path is an event of its own; claim and completion of the current
+// attempt live in the job row, and History shows both as one story.
+type Event struct {
+	ID         ID              `json:"id"`
+	At         time.Time       `json:"at"`
+	Type       string          `json:"type"`
+	V          int             `json:"v"` // version of the shape; 1
+	JobID      ID              `json:"job_id,omitzero"`
+	OrderID    ID              `json:"order_id,omitzero"`
+	CustomerID ID              `json:"customer_id,omitzero"`
+	Directory  string          `json:"directory,omitempty"`
+	WorkerID   ID              `json:"worker_id,omitzero"`
+	Fence      int64           `json:"fence,omitempty"`
+	Actor      string          `json:"actor"`
+	From       string          `json:"from,omitempty"`
+	To         string          `json:"to,omitempty"`
+	Cause      string          `json:"cause,omitempty"`
+	Detail     json.RawMessage `json:"detail,omitempty"`
+}
+
+// Event types that the engine and the submitter write.
+const (
+	EventOrderCreated        = "order.created"
+	EventJobClaimed          = "job.claimed"
+	EventJobCompleted        = "job.completed"
+	EventJobFailed           = "job.failed"
+	EventJobRetried          = "job.retried"
+	EventJobSnoozed          = "job.snoozed"
+	EventJobReleased         = "job.released"
+	EventJobCancelled        = "job.cancelled"
+	EventJobRecovered        = "job.recovered"
+	EventJobRedriven         = "job.redriven"
+	EventJobQuarantined      = "job.quarantined"
+	EventWorkerRetired       = "worker.retired"
+	EventWriteFenced         = "write.fenced"
+	EventSubmissionIntent    = "submission.intent"
+	EventSubmissionOutcome   = "submission.outcome"
+	EventSubmissionUncertain = "submission.uncertain"
+	EventShortfall           = "shortfall"
+)
+
+// ActorSystem is the actor of what nobody asked for in person.
+const ActorSystem = "system"
+
+// ActorWorker names a worker as an actor.
+func ActorWorker(id ID) string { return "worker:" + id.String() }

@@ -1,0 +1,171 @@
+package job
+
+import (
+	"context"
+	"time"
+)
+
+// Store is the truth about jobs. All methods may be called concurrently, from
+// any number of processes. Each is one transaction: it happens whole or not at
+// all. Deciding times are the store's own clock, never the caller's.
+type Store interface {
+	Enqueuer
+	Claimer
+	Finisher
+	Registry
+	Recoverer
+	Operator
+	Reader
+	Outbox
+	Keeper
+	Waker
+}
+
+// Enqueuer takes work in.
+type Enqueuer interface {
+	// Enqueue adds jobs, all or none, with their events and outbox rows. The
+	// answers are in the order of specs. A known idempotency key adds nothing and
+	// answers the earlier id; the same key twice in one call is one job.
+	// The error is an *InvalidError when a spec is not well-formed.
+	Enqueue(ctx context.Context, specs ...Spec) ([]Enqueued, error)
+}
+
+// Claimer hands work out.
+type Claimer interface {
+	// Claim takes up to r.Limit due jobs for r.Worker: pending to in_progress,
+	// fence and attempt each one more. By priority, then due time; every tenth
+	// claim takes the oldest due, so nobody starves. Paused and quarantined jobs
+	// are passed over. No job is handed out twice. No work is an empty slice.
+	// A worker that is retired or whose lease is over gets ErrRetired.
+	Claim(ctx context.Context, r ClaimRequest) ([]Job, error)
+}
+
+// Finisher ends attempts. Each method names the lease it ends; when that lease
+// is no longer the job's latest, nothing changes, the refused write is recorded
+// (event write.fenced) and counted, and the error is ErrLeaseLost.
+type Finisher interface {
+	// Complete records success of all the leases that still hold and returns
+	// those that did not; err is for the store itself, and then nothing changed.
+	Complete(ctx context.Context, leases ...Lease) (lost []Lease, err error)
+
+	// Fail records f. The job is pending again after f.Delay, or failed when its
+	// failure budget is spent or f is permanent; then an alert is committed to
+	// the outbox with it. It returns the new state.
+	Fail(ctx context.Context, l Lease, f Failure) (State, error)
+
+	// Release gives the jobs back as if they had never been claimed, due at once
+	// and uncounted. Drain uses it. Lost leases are returned as by Complete.
+	Release(ctx context.Context, cause string, leases ...Lease) (lost []Lease, err error)
+
+	// Snooze gives the job back, uncounted, until delay from the store's now.
+	Snooze(ctx context.Context, l Lease, delay time.Duration, cause string) error
+
+	// CancelRunning ends the attempt by cancelling the job.
+	CancelRunning(ctx context.Context, l Lease, cause string) error
+
+	// Progress says that the attempt got further; the progress detector believes it.
+	Progress(ctx context.Context, l Lease) error
+}
+
+// Registry keeps the workers and their leases.
+type Registry interface {
+	// Register adds w with a lease of the given length from the store's now.
+	Register(ctx context.Context, w Worker, lease time.Duration) error
+
+	// Beat renews the worker's lease, records progress, and returns which of the
+	// held leases are gone. ErrRetired means stop. It runs on a connection of its
+	// own, so that a busy pool cannot delay it.
+	Beat(ctx context.Context, worker ID, lease time.Duration, held []Held) (Pulse, error)
+
+	// Retire declares the worker's lease over, by compare-and-set; a worker that
+	// is already retired keeps its first cause and the error is ErrState.
+	Retire(ctx context.Context, worker ID, cause string, by By) error
+
+	// Workers lists those not retired, and those retired since the given age.
+	Workers(ctx context.Context, retiredWithin time.Duration) ([]Worker, error)
+}
+
+// Recoverer takes the jobs of retired workers back.
+type Recoverer interface {
+	// RetireExpired retires every worker whose lease is over and returns them.
+	// Two callers at once retire each worker once.
+	RetireExpired(ctx context.Context) ([]Worker, error)
+
+	// Recover moves up to limit jobs whose owner is retired: pending again, or
+	// failed when the crash budget is spent; history and outbox in the same
+	// transaction. The first recovery of a job has no backoff. A job that was
+	// [QuarantineAfter] times in a process that died is quarantined. The jobs of
+	// a worker that left in order ([RetiredStopped]) are released, uncounted.
+	// An empty answer means there is nothing left to do.
+	Recover(ctx context.Context, limit int) (Recovered, error)
+}
+
+// Operator is what people do to jobs. Each act is an event with actor and reason.
+type Operator interface {
+	// Cancel ends a pending or running job; the owner learns with its next beat.
+	Cancel(ctx context.Context, id ID, by By) error
+
+	// Redrive gives a failed job new budgets and makes it pending. Its history stays.
+	Redrive(ctx context.Context, id ID, by By) error
+
+	// Pause stops claims of a scope; running jobs finish. Pausing twice is no error.
+	Pause(ctx context.Context, s Scope, by By) error
+
+	// Resume ends a pause; ErrNotFound when there was none.
+	Resume(ctx context.Context, s Scope, by By) error
+}
+
+// Reader answers questions.
+type Reader interface {
+	Job(ctx context.Context, id ID) (Job, error)
+	Jobs(ctx context.Context, f Filter) ([]Job, error)
+	// Counts has an entry for every state, canaries excluded.
+	Counts(ctx context.Context) (map[State]int64, error)
+	// History tells the job's story, oldest first: its events, and what the row
+	// itself records of the current attempt (creation, claim, end).
+	History(ctx context.Context, id ID) ([]Event, error)
+	Pauses(ctx context.Context) ([]Pause, error)
+	// Now is the store's clock.
+	Now(ctx context.Context) (time.Time, error)
+	Ping(ctx context.Context) error
+}
+
+// Outbox holds what was committed with a job's change and must still be sent.
+type Outbox interface {
+	// TakeMessages hands out up to limit due, unsent messages and hides them from
+	// other takers for the given time; each take counts as an attempt.
+	TakeMessages(ctx context.Context, limit int, hide time.Duration) ([]Message, error)
+	// MarkSent ends messages.
+	MarkSent(ctx context.Context, ids ...ID) error
+}
+
+// Kinds of outbox message.
+const (
+	MessageHint  = "hint"  // wakes a worker: {"v":1,"job_id":…}
+	MessageAlert = "alert" // must reach a person
+)
+
+// Message is an outbox row.
+type Message struct {
+	ID        ID
+	Kind      string
+	Key       string // while unsent, unique within its kind: doubles collapse
+	Payload   []byte // JSON
+	NotBefore time.Time
+	Attempts  int
+	CreatedAt time.Time
+}
+
+// Keeper forgets what retention no longer needs. Failed jobs, their events and
+// unsent messages are never pruned.
+type Keeper interface {
+	Prune(ctx context.Context, r Retention) (Pruned, error)
+}
+
+// Waker tells idle workers that work may have come. A wake-up is a hint: one may
+// be lost or doubled, so pollers stay as a backstop.
+type Waker interface {
+	// Wake returns a channel that receives when jobs may have become claimable,
+	// here or in another process. The subscription ends with ctx.
+	Wake(ctx context.Context) <-chan struct{}
+}
