@@ -14,6 +14,8 @@ var (
 	// ErrRetired: the worker's lease was declared over; it must stop and may
 	// register again only under a new identity.
 	ErrRetired = errors.New("worker retired")
+	// ErrDrained: a handler paused because its worker drains; the job is released.
+	ErrDrained = errors.New("drained")
 	// ErrNotFound: no such job, worker, order or submission.
 	ErrNotFound = errors.New("not found")
 	// ErrState: the job is in a state that has no such arrow. Nothing was changed.

@@ -33,4 +33,9 @@ type Attempt struct {
 
 	// Progress says that the handler got further; the next beat tells the store.
 	Progress func()
+
+	// Drain is closed when the worker wants to stop. A handler that can pause
+	// ends what it has begun, begins nothing more and returns [ErrDrained]; one
+	// that cannot just goes on until the grace is over and ctx is cancelled.
+	Drain <-chan struct{}
 }
