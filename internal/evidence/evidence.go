@@ -1,0 +1,30 @@
+// Package evidence keeps what proves an outcome: response bodies and
+// screenshots, each named by the SHA-256 of its bytes.
+//
+// The row that refers to a blob holds its hash, media type and size; the blob
+// holds nothing but bytes. Behind the small [Store] contract object storage can
+// follow the directory that [Dir] keeps.
+package evidence
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// ErrNotFound: no blob has this name.
+var ErrNotFound = errors.New("no such evidence")
+
+// Store keeps blobs. All methods may be called concurrently, from any number of
+// processes.
+type Store interface {
+	// Put keeps data and returns its name, the SHA-256 in lower-case hex, and its
+	// size. When it returns without error the blob survives a power cut; when it
+	// fails nothing half-written stands under that name. The same data again is
+	// no error. The media type is for stores that serve blobs by themselves.
+	Put(ctx context.Context, mediaType string, data []byte) (sha256 string, size int64, err error)
+
+	// Open returns the blob's bytes; the caller closes. ErrNotFound when there is
+	// no such blob or the name is not a SHA-256.
+	Open(ctx context.Context, sha256 string) (io.ReadCloser, error)
+}
