@@ -1,0 +1,65 @@
+package store_test
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"testing"
+
+	"github.com/directorybolt/directorybolt/internal/store"
+	"github.com/google/go-cmp/cmp"
+)
+
+// oneSided lists the statements that only one dialect needs, with the reason.
+var oneSided = map[string]string{}
+
+func TestBothDialectsHaveTheSameMigrations(t *testing.T) {
+	postgres, sqlite := fileNames(t, "postgres/migrations"), fileNames(t, "sqlite/migrations")
+	if diff := cmp.Diff(postgres, sqlite); diff != "" {
+		t.Errorf("migrations (-postgres +sqlite):\n%s", diff)
+	}
+	for _, d := range []store.Dialect{store.Postgres, store.SQLite} {
+		if _, err := store.NewMigrator(d, nil, os.DirFS(path.Join(string(d), "migrations")), nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestBothDialectsHaveTheSameStatements(t *testing.T) {
+	postgres, sqlite := statementFiles(t, "postgres/queries"), statementFiles(t, "sqlite/queries")
+	for name, why := range oneSided {
+		_, p := postgres[name]
+		_, s := sqlite[name]
+		if p == s || why == "" {
+			t.Errorf("%s is listed as one-sided: in postgres %v, in sqlite %v, because %q", name, p, s, why)
+		}
+		delete(postgres, name)
+		delete(sqlite, name)
+	}
+	if diff := cmp.Diff(postgres, sqlite); diff != "" {
+		t.Errorf("statements and their files (-postgres +sqlite):\n%s", diff)
+	}
+}
+
+func fileNames(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := fs.Glob(os.DirFS(dir), "*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no .sql files in %s: %v", dir, err)
+	}
+	return names
+}
+
+func statementFiles(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	fileNames(t, dir)
+	s, err := store.ReadStatements(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, name := range s.Names() {
+		files[name] = s.File(name)
+	}
+	return files
+}
