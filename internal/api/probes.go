@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Deps is what the probes ask.
+type Deps struct {
+	// Ready reports why work cannot be done: the database does not answer, or its
+	// schema is not the one this binary needs. Required. It is asked at most once
+	// a second, however many probes come.
+	Ready func(ctx context.Context) error
+	// Draining reports that the process is on its way out; nil means never.
+	Draining func() bool
+	// Log learns the cause when readiness changes; nil discards.
+	Log *slog.Logger
+}
+
+const (
+	readyTimeout = time.Second
+	readyFor     = time.Second // an answer is good for so long
+)
+
+// New returns the handler of the probes: GET /livez and GET /readyz.
+func New(d Deps) http.Handler {
+	if d.Draining == nil {
+		d.Draining = func() bool { return false }
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &probes{deps: d}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", p.livez)
+	mux.HandleFunc("GET /readyz", p.readyz)
+	return mux
+}
+
+type probes struct {
+	deps Deps
+
+	mu      sync.Mutex // held while asking, so that one asks for all who wait
+	askedAt time.Time
+	err     error
+	failed  atomic.Bool
+}
+
+func (p *probes) livez(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") }
+
+func (p *probes) readyz(w http.ResponseWriter, r *http.Request) {
+	if p.deps.Draining() {
+		answer(w, http.StatusServiceUnavailable, "draining")
+		return
+	}
+	// Who asks may hang up; the answer is for everybody.
+	if err := p.ready(context.WithoutCancel(r.Context())); err != nil {
+		answer(w, http.StatusServiceUnavailable, reason(err))
+		return
+	}
+	answer(w, http.StatusOK, "ok")
+}
+
+func (p *probes) ready(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.askedAt.IsZero() && time.Since(p.askedAt) < readyFor {
+		return p.err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	p.err = p.deps.Ready(ctx)
+	p.askedAt = time.Now()
+	p.tell(ctx)
+	return p.err
+}
+
+// tell logs a change, not every probe.
+func (p *probes) tell(ctx context.Context) {
+	if failed := p.err != nil; p.failed.Swap(failed) != failed {
+		if failed {
+			p.deps.Log.WarnContext(ctx, "not ready", "err", p.err)
+		} else {
+			p.deps.Log.InfoContext(ctx, "ready again")
+		}
+	}
+}
+
+// ErrMigrations is what [Deps.Ready] wraps when the schema is behind the binary.
+var ErrMigrations = errors.New("migrations are behind")
+
+// reason is what outsiders learn; the log has the chain.
+func reason(err error) string {
+	if errors.Is(err, ErrMigrations) {
+		return "migrations are behind"
+	}
+	return "the database does not answer"
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n")) // a prober that hung up is no fault of ours
+}
