@@ -1,0 +1,68 @@
+# The few commands a developer needs. `make help` lists them.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-builtin-rules
+
+BIN   := bin/directorybolt
+TOOLS := bin/tools
+
+# One throwaway Postgres for all packages, where the command that starts it exists.
+TESTPG := $(if $(wildcard internal/dbtest/cmd/testpg),go run ./internal/dbtest/cmd/testpg --)
+
+# How many packages are tested at once, how long one of them may take, and how
+# long each fuzz target runs. GOTESTFLAGS adds to `go test`.
+TEST_PARALLEL ?= 2
+TEST_TIMEOUT  ?= 10m
+FUZZTIME      ?= 10s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build, then watch an example order go through
+	./$(BIN) demo
+
+.PHONY: build
+build: ## the static binary, bin/directorybolt
+	scripts/build.sh $(BIN)
+
+.PHONY: test
+test: ## all tests, with the race detector, on real stores; installs what is missing when root
+	scripts/need.sh gcc postgresql pgbouncer
+	$(TESTPG) go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(GOTESTFLAGS) ./...
+
+.PHONY: lint
+lint: $(TOOLS)/staticcheck $(TOOLS)/golangci-lint ## format, vet, staticcheck, golangci-lint (dependency rule), shellcheck
+	scripts/need.sh shellcheck
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
+		echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(TOOLS)/staticcheck ./...
+	$(TOOLS)/golangci-lint run ./...
+	shellcheck .ci/run $$(find scripts deploy -name '*.sh' 2>/dev/null)
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: build ## the figures of docs/performance.md, on this machine
+	scripts/need.sh postgresql
+	$(TESTPG) ./$(BIN) bench
+
+.PHONY: clean
+clean: ## remove what was built, the tools included
+	rm -rf bin dist coverage.out
+
+# The linters, at the versions of tools/go.mod. The first build of golangci-lint
+# takes about two minutes; afterwards they are built only when a version changes.
+$(TOOLS)/staticcheck: tools/go.mod tools/go.sum
+	cd tools && go build -trimpath -o ../$(TOOLS)/ honnef.co/go/tools/cmd/staticcheck
+	@touch $@
+
+$(TOOLS)/golangci-lint: tools/go.mod tools/go.sum
+	cd tools && go build -trimpath -o ../$(TOOLS)/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
