@@ -1,0 +1,165 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/backoff"
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+// runSlots runs attempts in all slots until there are no more. In a drain, what
+// has not begun stays held and is released at the end.
+func (t *tenure) runSlots() {
+	var slots sync.WaitGroup
+	for range t.Concurrency {
+		slots.Go(func() {
+			for a := range t.todo {
+				if !t.stopping() {
+					t.run(a)
+				}
+				t.leaveSlot()
+			}
+		})
+	}
+	slots.Wait()
+}
+
+func (t *tenure) stopping() bool {
+	select {
+	case <-t.drain:
+		return true
+	case <-t.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// leaveSlot counts an attempt that is through its handler and tells the fetcher.
+func (t *tenure) leaveSlot() {
+	t.finished.Add(1)
+	t.unbegun.Add(-1)
+	select {
+	case t.freed <- struct{}{}:
+	default:
+	}
+}
+
+// run performs one attempt and records how it ended.
+func (t *tenure) run(a *attempt) {
+	ctx, cancel := context.WithCancelCause(t.attempts)
+	defer cancel(nil)
+	a.begun = time.Now()
+	a.cancel.Store(&cancel)
+	err := call(ctx, t.Handlers[a.job.Kind], job.Attempt{
+		Job:      a.job,
+		Left:     t.left,
+		Progress: func() { a.progressed.Store(true) },
+		Drain:    t.drain,
+	})
+	t.conclude(a, err, context.Cause(ctx))
+}
+
+// call is the one place where a handler's panic becomes an error.
+func call(ctx context.Context, h job.Handler, a job.Attempt) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicError{value: r, stack: debug.Stack()}
+		}
+	}()
+	return h.Handle(ctx, a)
+}
+
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// conclude chooses the arrow that ends the attempt. cause is why the attempt's
+// context ended, nil if it did not. A success is offered to the store even when
+// the pool has fenced itself: the store's fence decides. Any other end after that
+// is left to the tenure's end, which releases the job.
+func (t *tenure) conclude(a *attempt, err, cause error) {
+	fenced := errors.Is(cause, errFenced)
+	lost := cause != nil && !fenced && !errors.Is(cause, errGraceOver)
+	snooze := (*job.SnoozeError)(nil)
+	switch {
+	case lost:
+		t.Metrics.LeaseLost(a.job.Kind)
+		t.Log.Info("attempt ended without its lease", "job_id", a.job.ID, "fence", a.job.Fence, "cause", cause.Error())
+		t.drop(a)
+	case fenced && err != nil:
+	case err == nil:
+		select {
+		case t.ended <- a:
+		case <-t.closed:
+		}
+	case errors.As(err, &snooze):
+		t.end(a, "snooze", "", func(ctx context.Context, l job.Lease) error {
+			return t.Store.Snooze(ctx, l, snooze.Delay, snooze.Reason)
+		})
+	case errors.Is(err, job.ErrDrained), cause != nil && errors.Is(err, context.Canceled):
+		t.end(a, "release", "", func(ctx context.Context, l job.Lease) error {
+			_, err := t.Store.Release(ctx, "drain", l)
+			return err
+		})
+	case job.IsCancel(err):
+		t.end(a, "cancel", "", func(ctx context.Context, l job.Lease) error {
+			return t.Store.CancelRunning(ctx, l, err.Error())
+		})
+	default:
+		t.fail(a, err)
+	}
+}
+
+// fail records an ordinary or permanent failure.
+func (t *tenure) fail(a *attempt, err error) {
+	f := job.Failure{Cause: err.Error(), Class: job.ClassTransient, Delay: t.Backoff.Delay(a.job.Failures + 1)}
+	var p *panicError
+	switch {
+	case errors.As(err, &p):
+		f.Class = job.ClassPanic
+		t.Log.Error("handler panicked", "job_id", a.job.ID, "kind", a.job.Kind, "panic", p.Error(), "stack", string(p.stack))
+	case job.IsPermanent(err):
+		f.Class, f.Permanent = job.ClassPermanent, true
+	}
+	t.end(a, "fail", f.Class, func(ctx context.Context, l job.Lease) error {
+		state, err := t.Store.Fail(ctx, l, f)
+		if err == nil {
+			t.Log.Warn("attempt failed", "job_id", l.JobID, "kind", a.job.Kind, "attempt", a.job.Attempt, "state", string(state), "class", f.Class, "error", f.Cause)
+		}
+		return err
+	})
+}
+
+// end records an arrow, again and again while the store is away and the lease
+// holds. When the lease is over the end is not ours to record.
+func (t *tenure) end(a *attempt, verb, class string, write func(context.Context, job.Lease) error) {
+	retry := backoff.Policy{Base: 50 * time.Millisecond, Cap: time.Second}
+	for n := 1; ; n++ {
+		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+		err := write(ctx, a.job.Lease())
+		cancel()
+		switch {
+		case err == nil:
+			t.Metrics.JobEnded(a.job.Kind, verb, class, time.Since(a.begun))
+			t.drop(a)
+			return
+		case errors.Is(err, job.ErrLeaseLost):
+			t.Metrics.LeaseLost(a.job.Kind)
+			t.drop(a)
+			return
+		case t.left() <= 0:
+			t.Log.Warn("end of attempt not recorded, recovery will take the job", "job_id", a.job.ID, "verb", verb, "error", err.Error())
+			return
+		}
+		time.Sleep(retry.Ceiling(n))
+	}
+}

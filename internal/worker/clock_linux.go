@@ -1,0 +1,16 @@
+package worker
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// bootClock reads CLOCK_BOOTTIME, which goes on while the machine is suspended.
+func bootClock() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return monotonic()
+	}
+	return time.Duration(ts.Nano())
+}

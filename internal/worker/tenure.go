@@ -1,0 +1,199 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+// Causes with which an attempt's context ends.
+var (
+	errFenced    = errors.New("the worker's lease is over on its own clock")
+	errGraceOver = errors.New("the drain's grace is over")
+	errCancelled = errors.New("the job was cancelled")
+)
+
+// writeTimeout bounds one try to record how an attempt ended. Such writes are not
+// cancelled with the attempt: they are how it ends.
+const writeTimeout = 5 * time.Second
+
+// stragglerGrace is how long handlers get to return once their context is cancelled.
+const stragglerGrace = 2 * time.Second
+
+// tenure is a pool under one identity, from registration to retirement.
+type tenure struct {
+	*Pool
+	id       job.ID
+	deadline atomic.Int64 // when the lease is over, on the pool's clock
+
+	attempts context.Context // parent of every attempt's context
+	abort    context.CancelCauseFunc
+	drain    chan struct{} // closed when the pool wants to stop
+	over     chan struct{} // closed when the lease is gone
+	closed   chan struct{} // closed when nothing more will be recorded
+
+	mu   sync.Mutex
+	held map[job.ID]*attempt // claimed and not yet ended in the store
+
+	todo     chan *attempt // claimed, not begun
+	ended    chan *attempt // succeeded, to be completed
+	freed    chan struct{} // a hint that an attempt left its slot
+	kick     chan struct{} // makes the heart beat now
+	unbegun  atomic.Int64  // claimed and not yet through their handler
+	finished atomic.Int64  // handlers that returned, ever
+}
+
+// attempt is a claimed job in this process.
+type attempt struct {
+	job        job.Job
+	begun      time.Time
+	cancel     atomic.Pointer[context.CancelCauseFunc]
+	progressed atomic.Bool
+}
+
+func newTenure(p *Pool) *tenure {
+	t := &tenure{
+		Pool:   p,
+		id:     job.NewID(),
+		drain:  make(chan struct{}),
+		over:   make(chan struct{}),
+		closed: make(chan struct{}),
+		held:   make(map[job.ID]*attempt),
+		todo:   make(chan *attempt, p.Concurrency+max(p.Prefetch, 0)),
+		ended:  make(chan *attempt, 4096),
+		freed:  make(chan struct{}, 1),
+		kick:   make(chan struct{}, 1),
+	}
+	t.attempts, t.abort = context.WithCancelCause(context.Background())
+	return t
+}
+
+// extend moves the deadline after a good beat that was sent at the given time.
+func (t *tenure) extend(sent time.Duration) {
+	t.deadline.Store(int64(sent + t.Lease - t.Lease/10))
+}
+
+// left is the time until the deadline.
+func (t *tenure) left() time.Duration { return time.Duration(t.deadline.Load()) - t.clock() }
+
+// serve runs the tenure. It returns nil after a drain, else why the lease ended.
+func (t *tenure) serve(ctx context.Context) error {
+	beating, stopHeart := context.WithCancel(context.Background())
+	beats := async(func() {
+		if err := t.heart(beating); err != nil {
+			t.abort(err)
+			close(t.over)
+		}
+	})
+
+	fetching, stopFetch := context.WithCancel(ctx)
+	fetched := async(func() { t.fetch(fetching) })
+	ran := async(t.runSlots)
+	completed := async(t.completeBatches)
+
+	select {
+	case <-ctx.Done():
+	case <-t.over:
+	}
+	stopFetch()
+	<-fetched
+	close(t.drain)
+	close(t.todo)
+	t.awaitSlots(ran)
+	close(t.closed)
+	<-completed
+	t.leave()
+	stopHeart()
+	<-beats
+	if ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(t.attempts)
+}
+
+// awaitSlots waits for running attempts: the grace in a drain, then a moment more
+// with their contexts cancelled. Handlers that ignore even that are reported and
+// left behind; their writes carry a lost fence.
+func (t *tenure) awaitSlots(ran <-chan struct{}) {
+	select {
+	case <-ran:
+		return
+	case <-t.over:
+	case <-time.After(t.DrainGrace):
+		t.abort(errGraceOver)
+	}
+	select {
+	case <-ran:
+	case <-time.After(stragglerGrace):
+		for _, a := range t.holding() {
+			t.Log.Error("handler ignores its cancelled context", "job_id", a.job.ID, "kind", a.job.Kind, "worker_id", t.id)
+		}
+	}
+}
+
+// leave gives back what is still held and retires the identity in order. It does
+// what it can: whatever fails here is done by recovery.
+func (t *tenure) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	var leases []job.Lease
+	for _, a := range t.holding() {
+		leases = append(leases, a.job.Lease())
+	}
+	if len(leases) > 0 {
+		if _, err := t.Store.Release(ctx, "drain", leases...); err != nil {
+			t.Log.Warn("jobs not released, recovery will take them", "count", len(leases), "error", err.Error())
+		}
+	}
+	err := t.Store.Retire(ctx, t.id, job.RetiredStopped, job.By{Actor: job.ActorWorker(t.id), Reason: "drained"})
+	if err != nil && !errors.Is(err, job.ErrState) {
+		t.Log.Warn("worker not signed off, its lease will run out", "worker_id", t.id, "error", err.Error())
+		return
+	}
+	t.Log.Info("worker left", "worker_id", t.id, "released", len(leases))
+}
+
+// hold enters a claimed job.
+func (t *tenure) hold(j job.Job) *attempt {
+	a := &attempt{job: j}
+	t.mu.Lock()
+	t.held[j.ID] = a
+	t.mu.Unlock()
+	t.unbegun.Add(1)
+	return a
+}
+
+// drop forgets an attempt whose end is recorded or no longer ours to record.
+func (t *tenure) drop(as ...*attempt) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range as {
+		if t.held[a.job.ID] == a {
+			delete(t.held, a.job.ID)
+		}
+	}
+}
+
+func (t *tenure) holding() []*attempt {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	as := make([]*attempt, 0, len(t.held))
+	for _, a := range t.held {
+		as = append(as, a)
+	}
+	return as
+}
+
+// async runs f and returns a channel that is closed when f has returned.
+func async(f func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	return done
+}
