@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/backoff"
+	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
@@ -39,7 +40,7 @@ type Config struct {
 	Log     *slog.Logger   // nil: slog.Default()
 	Metrics Metrics        // nil: none
 
-	clock func() time.Duration // tests; nil: bootClock
+	clock func() time.Duration // tests; nil: bootclock.Now
 }
 
 // Metrics hears what a pool does. Implementations must not block.
@@ -99,7 +100,7 @@ func (c Config) withDefaults() Config {
 		c.Metrics = noMetrics{}
 	}
 	if c.clock == nil {
-		c.clock = bootClock
+		c.clock = bootclock.Now
 	}
 	return c
 }

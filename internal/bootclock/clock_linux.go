@@ -1,4 +1,4 @@
-package worker
+package bootclock
 
 import (
 	"time"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootClock reads CLOCK_BOOTTIME, which goes on while the machine is suspended.
-func bootClock() time.Duration {
+// now reads CLOCK_BOOTTIME, which goes on while the machine is suspended.
+func now() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		return monotonic()
