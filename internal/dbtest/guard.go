@@ -1,0 +1,53 @@
+package dbtest
+
+import (
+	"fmt"
+	"io"
+	"os/exec"
+	"syscall"
+)
+
+// guardScript waits for the end of its input, which comes when the test process
+// lets go of the pipe or dies. Then it stops the server named by the pid file and
+// removes the directory. The wait is bounded, because a server that was orphaned
+// may stay a zombie where nothing reaps it.
+const guardScript = `
+read -r _
+pid=$(head -n 1 "$2" 2>/dev/null)
+if [ -n "$pid" ]; then
+	kill -QUIT "$pid" 2>/dev/null
+	n=0
+	while kill -0 "$pid" 2>/dev/null && [ $n -lt 50 ]; do sleep 0.1; n=$((n+1)); done
+	kill -KILL "$pid" 2>/dev/null
+fi
+rm -rf "$1"
+`
+
+// guard outlives the test process just long enough to clean up after it. A
+// parent-death signal would not do: it is tied to a thread, stops no server that
+// was restarted, and removes no directory.
+type guard struct {
+	cmd  *exec.Cmd
+	pipe io.WriteCloser
+}
+
+// startGuard guards the directory and the server whose pid file it is.
+func startGuard(dir, pidFile string) (*guard, error) {
+	cmd := exec.Command("/bin/sh", "-c", guardScript, "guard", dir, pidFile)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal of the terminal reaches it
+	pipe, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start guard: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start guard: %w", err)
+	}
+	return &guard{cmd, pipe}, nil
+}
+
+// release ends the server and removes the directory, and returns when it is done.
+func (g *guard) release() {
+	_ = g.pipe.Close()
+	_ = g.cmd.Wait()
+}
