@@ -38,6 +38,10 @@ type Claimer interface {
 	// are passed over. No job is handed out twice. No work is an empty slice.
 	// A worker that is retired or whose lease is over gets ErrRetired.
 	Claim(ctx context.Context, r ClaimRequest) ([]Job, error)
+
+	// HasQuarantined reports whether a quarantined job of these kinds could be
+	// claimed now, so that a busy worker knows to empty itself for it.
+	HasQuarantined(ctx context.Context, kinds []string) (bool, error)
 }
 
 // Finisher ends attempts. Each method names the lease it ends; when that lease

@@ -36,7 +36,8 @@ type Ledger interface {
 	Intend(ctx context.Context, l job.Lease, id uuid.UUID, budget time.Duration) (directory.Submission, error)
 
 	// Settle records an outcome. From planned: failed, skipped, needs_action, or
-	// planned again (postponed). From submitting: any arrow of
+	// planned again: postponed, which counts one try more, since a look that came
+	// to nothing must not be repeated for ever. From submitting: any arrow of
 	// directory.SubmissionArrows, if this claim made the intent or, for an intent
 	// of an earlier claim, once its effect deadline has passed; else job.ErrState.
 	// A replacement is inserted, and the replaced one marked, in the same
