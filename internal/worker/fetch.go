@@ -12,6 +12,9 @@ import (
 // prefetchSpan is how much work, in time, may wait claimed in this process.
 const prefetchSpan = 50 * time.Millisecond
 
+// quarantineLook is how often a busy pool asks whether a quarantined job waits.
+const quarantineLook = 30 * time.Second
+
 // claimTimeout bounds one claim. It is not cut short by a drain: a claim whose
 // answer is lost would leave its jobs to recovery.
 const claimTimeout = 10 * time.Second
@@ -22,8 +25,12 @@ func (t *tenure) fetch(ctx context.Context) {
 	poll := time.NewTicker(t.Poll)
 	defer poll.Stop()
 	var pace pace
-	failures := 0
+	failures, looked := 0, time.Now()
 	for ctx.Err() == nil {
+		if time.Since(looked) > quarantineLook {
+			looked = time.Now()
+			t.emptyForQuarantined(ctx)
+		}
 		target := t.Concurrency + min(pace.ahead(t.finished.Load()), max(t.Prefetch, 0))
 		room := target - int(t.unbegun.Load())
 		if room < 1 || room < (target-t.Concurrency)/2 {
@@ -94,6 +101,23 @@ func (t *tenure) beatNow() {
 	}
 }
 
+// emptyForQuarantined lets the slots run empty when a quarantined job waits, so
+// that a pool which is always busy runs one now and then.
+func (t *tenure) emptyForQuarantined(ctx context.Context) {
+	if waits, err := t.Store.HasQuarantined(ctx, t.kinds); err != nil || !waits {
+		return // no answer: the next look is soon enough
+	}
+	t.untilEmpty(ctx)
+	t.claimQuarantined(ctx)
+}
+
+// untilEmpty waits until no claimed job is left to run.
+func (t *tenure) untilEmpty(ctx context.Context) {
+	for t.unbegun.Load() > 0 && ctx.Err() == nil {
+		t.await(ctx, t.freed, nil, nil)
+	}
+}
+
 // claimQuarantined runs one quarantined job alone: nothing else runs now, and
 // nothing else is claimed until it has ended.
 func (t *tenure) claimQuarantined(ctx context.Context) bool {
@@ -101,9 +125,7 @@ func (t *tenure) claimQuarantined(ctx context.Context) bool {
 	if err != nil || n == 0 {
 		return false
 	}
-	for t.unbegun.Load() > 0 && ctx.Err() == nil {
-		t.await(ctx, t.freed, nil, nil)
-	}
+	t.untilEmpty(ctx)
 	return true
 }
 
