@@ -12,8 +12,13 @@ import (
 // prefetchSpan is how much work, in time, may wait claimed in this process.
 const prefetchSpan = 50 * time.Millisecond
 
-// quarantineLook is how often a busy pool asks whether a quarantined job waits.
-const quarantineLook = 30 * time.Second
+const (
+	// quarantineLook is how often a busy pool asks whether a quarantined job waits.
+	quarantineLook = 30 * time.Second
+	// quarantineWait bounds how long slots stay empty for it: a job that hangs in
+	// another slot must not stop the pool.
+	quarantineWait = time.Minute
+)
 
 // claimTimeout bounds one claim. It is not cut short by a drain: a claim whose
 // answer is lost would leave its jobs to recovery.
@@ -107,15 +112,19 @@ func (t *tenure) emptyForQuarantined(ctx context.Context) {
 	if waits, err := t.Store.HasQuarantined(ctx, t.kinds); err != nil || !waits {
 		return // no answer: the next look is soon enough
 	}
-	t.untilEmpty(ctx)
-	t.claimQuarantined(ctx)
+	patient, cancel := context.WithTimeout(ctx, quarantineWait)
+	defer cancel()
+	if t.untilEmpty(patient) {
+		t.claimQuarantined(ctx)
+	}
 }
 
-// untilEmpty waits until no claimed job is left to run.
-func (t *tenure) untilEmpty(ctx context.Context) {
+// untilEmpty waits until no claimed job is left to run; false when ctx ended first.
+func (t *tenure) untilEmpty(ctx context.Context) bool {
 	for t.unbegun.Load() > 0 && ctx.Err() == nil {
 		t.await(ctx, t.freed, nil, nil)
 	}
+	return t.unbegun.Load() == 0
 }
 
 // claimQuarantined runs one quarantined job alone: nothing else runs now, and
