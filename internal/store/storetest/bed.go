@@ -280,3 +280,6 @@ func (b *bed) numberOf(table, where string, args ...any) int64 {
 	b.Helper()
 	return b.Number(b.TB, "SELECT count(*) FROM "+table+" WHERE "+fmt.Sprintf(where, args...))
 }
+
+// leaseOf is the lease under which j was claimed.
+func leaseOf(j job.Job) job.Lease { return j.Lease() }

@@ -73,7 +73,13 @@ func Run(t *testing.T, f Factory) {
 		name     string
 		promises []promise
 	}{
+		{"Arrows", arrowPromises},
 		{"Enqueue", enqueuePromises},
+		{"Claim", claimPromises},
+		{"Finish", finishPromises},
+		{"Registry", registryPromises},
+		{"Recover", recoverPromises},
+		{"Operate", operatePromises},
 	}
 	for _, s := range sections {
 		t.Run(s.name, func(t *testing.T) {

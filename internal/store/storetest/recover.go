@@ -1,0 +1,289 @@
+package storetest
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+var recoverPromises = []promise{
+	{name: "JobsOfARetiredWorkerAreClaimableAtOnce", holds: recoverMakesClaimable},
+	{name: "LiveWorkersKeepTheirJobs", holds: recoverLeavesTheLiving},
+	{name: "ASecondCrashQuarantines", holds: recoverQuarantines},
+	{name: "TheCrashBudgetEndsInADeadLetterWithItsAlert", holds: crashBudgetEnds},
+	{name: "JobsOfAWorkerThatLeftInOrderAreReleasedUncounted", holds: recoverReleasesInOrder},
+	{name: "NoMoreThanTheLimitMoves", holds: recoverKeepsTheLimit},
+	{name: "TwoRecoverersMoveEachJobOnce", holds: recoverOnce},
+	{name: "RecoverOrFinishOneOfThemWins", holds: recoverRacesFinish},
+	{name: "APruneNeverStrandsAJob", holds: pruneNeverStrands},
+}
+
+// crash ends the job's worker and recovers what it ran; it returns what became
+// of the one job there was.
+func (b *bed) crash(j job.Job) job.RecoveredJob {
+	b.Helper()
+	b.must(b.Store.Retire(b.ctx, j.WorkerID, job.RetiredLockLost, job.By{Actor: job.ActorSystem}))
+	moved := b.recover()
+	if len(moved) != 1 {
+		b.Fatalf("recovery moved %d jobs, want 1", len(moved))
+	}
+	return moved[0]
+}
+
+func recoverMakesClaimable(b *bed) {
+	j := b.running(order())
+	b.equal("jobs recovered before anybody is retired", len(b.recover()), 0)
+	b.expire(j.WorkerID)
+	b.equal("the job until it is recovered", b.job(j.ID), j)
+
+	moved := b.recover()
+	b.equal("recovered", moved, []job.RecoveredJob{{
+		ID: j.ID, Kind: j.Kind, Fence: 1, State: job.Pending, Crashes: 1,
+		Cause: job.RetiredLeaseExpired, WorkerID: j.WorkerID, ValueCents: j.ValueCents,
+	}})
+	got := b.job(j.ID)
+	b.equal("state", got.State, job.Pending)
+	b.equal("crashes, failures, attempt, fence", []int64{int64(got.Crashes), int64(got.Failures), int64(got.Attempt), got.Fence}, []int64{1, 0, 1, 1})
+	b.equal("quarantined", got.Quarantined, false)
+	e := b.lastEvent(j.ID, job.EventJobRecovered)
+	b.story(e, job.Event{
+		Type: job.EventJobRecovered, JobID: j.ID, WorkerID: j.WorkerID, Fence: 1, Cause: job.RetiredLeaseExpired,
+		Actor: job.ActorSystem, From: "in_progress", To: "pending",
+	})
+	b.equal("events", len(b.eventsOf(j.ID, job.EventJobRecovered)), 1)
+	next := b.claimOne(b.worker())
+	b.equal("the next attempt and fence", []int64{int64(next.Attempt), next.Fence}, []int64{2, 2})
+	b.equal("alerts", len(b.messages(job.MessageAlert)), 0)
+}
+
+func recoverLeavesTheLiving(b *bed) {
+	b.noops(4)
+	dead, alive := b.worker(), b.worker()
+	b.claim(dead, 2)
+	kept := b.claim(alive, 2)
+	b.must(b.Store.Retire(b.ctx, dead, job.RetiredLockLost, job.By{Actor: job.ActorSystem}))
+	b.equal("jobs recovered", len(b.recover()), 2)
+	for _, j := range kept {
+		b.equal("a live worker's job", b.job(j.ID), j)
+		b.complete(j.Lease())
+	}
+}
+
+func recoverQuarantines(b *bed) {
+	s := order()
+	s.CrashBudget, s.Priority = 4, 1
+	j, _ := b.orphaned(s)
+	r := b.crash(j)
+	b.equal("after the second crash", []any{r.State, r.Crashes, r.Quarantined}, []any{job.Pending, 2, true})
+	b.equal("quarantined", b.job(j.ID).Quarantined, true)
+	b.equal("events", len(b.eventsOf(j.ID, job.EventJobQuarantined)), 1)
+
+	b.Advance(time.Hour) // whatever backoff the second recovery has
+	noop := b.noops(1)[0]
+	w := b.worker()
+	if got := b.claim(w, 10); len(got) != 1 || got[0].ID != noop {
+		b.Fatalf("an ordinary claim gave %d jobs, want the noop alone", len(got))
+	}
+	got := b.claimQuarantined(w)
+	b.equal("claim of a quarantined job", got.ID, j.ID)
+	b.equal("its fence", got.Fence, int64(3))
+	more, err := b.Store.Claim(b.ctx, job.ClaimRequest{Worker: w, Limit: 1, Kinds: kinds, Quarantined: true})
+	b.must(err)
+	b.equal("a second quarantined job", len(more), 0)
+	b.equal("state after completion", batchError(b.Store.Complete(b.ctx, got.Lease())), nil)
+	b.state(j.ID, job.Completed)
+
+	b.sub("a quarantined job obeys kinds, pauses and due times too", func(b *bed) {
+		j, _ := b.orphaned(s)
+		b.crash(j)
+		b.Advance(time.Hour)
+		w := b.worker()
+		none := func(what string, kinds ...string) {
+			b.Helper()
+			got, err := b.Store.Claim(b.ctx, job.ClaimRequest{Worker: w, Limit: 1, Kinds: kinds, Quarantined: true})
+			b.must(err)
+			b.equal(what, len(got), 0)
+		}
+		none("claimed by a worker without a handler", job.KindNoop)
+		b.must(b.Store.Pause(b.ctx, job.Scope{Customer: s.CustomerID}, staff))
+		none("claimed while paused", kinds...)
+		b.must(b.Store.Resume(b.ctx, job.Scope{Customer: s.CustomerID}, staff))
+		b.must(b.Store.Snooze(b.ctx, leaseOf(b.claimQuarantined(w)), time.Minute, "cap"))
+		none("claimed before due", kinds...)
+		b.Advance(time.Minute)
+		b.complete(leaseOf(b.claimQuarantined(w)))
+	})
+}
+
+func crashBudgetEnds(b *bed) {
+	s := order()
+	s.CrashBudget = 2
+	j, _ := b.orphaned(s)
+	b.equal("alerts before the budget is spent", len(b.messages(job.MessageAlert)), 0)
+	from := b.now()
+	r := b.crash(j)
+	b.equal("recovered", []any{r.State, r.Crashes, r.ValueCents}, []any{job.Failed, 2, int64(14900)})
+	b.deadLetter(j, from, job.ClassCrash, "")
+	if b.job(j.ID).Cause == "" {
+		b.Error("the dead letter has no cause")
+	}
+
+	s.CrashBudget = 1
+	j = b.running(s)
+	b.equal("state after the only crash allowed", b.crash(j).State, job.Failed)
+	b.alerted(j.ID)
+}
+
+func recoverReleasesInOrder(b *bed) {
+	s := order()
+	s.CrashBudget = 1
+	j := b.running(s)
+	b.must(b.Store.Retire(b.ctx, j.WorkerID, job.RetiredStopped, job.By{Actor: job.ActorWorker(j.WorkerID)}))
+	moved := b.recover()
+	if len(moved) != 1 || moved[0].State != job.Pending || moved[0].Crashes != 0 || moved[0].Quarantined {
+		b.Fatalf("recovered %+v, want the job pending and no crash", moved)
+	}
+	got := b.job(j.ID)
+	b.equal("crashes, failures, attempt, fence", []int64{int64(got.Crashes), int64(got.Failures), int64(got.Attempt), got.Fence}, []int64{0, 0, 0, 1})
+	next := b.claimOne(b.worker())
+	b.equal("the next attempt and fence", []int64{int64(next.Attempt), next.Fence}, []int64{1, 2})
+}
+
+func recoverKeepsTheLimit(b *bed) {
+	const n = 25
+	b.noops(n)
+	w := b.worker()
+	b.claim(w, n)
+	b.must(b.Store.Retire(b.ctx, w, job.RetiredLockLost, job.By{Actor: job.ActorSystem}))
+	total := 0
+	for range n {
+		r, err := b.Store.Recover(b.ctx, 10)
+		b.must(err)
+		if len(r.Jobs) > 10 {
+			b.Errorf("one batch moved %d jobs, limit 10", len(r.Jobs))
+		}
+		if total += len(r.Jobs); len(r.Jobs) == 0 {
+			break
+		}
+	}
+	b.equal("jobs recovered", total, n)
+	b.equal("pending", b.counts()[job.Pending], int64(n))
+}
+
+func recoverOnce(b *bed) {
+	const n = 120
+	b.noops(n)
+	for range 3 {
+		w := b.worker()
+		b.claim(w, n/3)
+		b.must(b.Store.Retire(b.ctx, w, job.RetiredLockLost, job.By{Actor: job.ActorSystem}))
+	}
+	var mu sync.Mutex
+	moved := map[job.ID]int{}
+	b.atOnce(4, func(i int, s Store) {
+		for {
+			r, err := s.Recover(b.ctx, 13)
+			if err != nil {
+				b.Errorf("recoverer %d: %v", i, err)
+				return
+			}
+			if len(r.Jobs) == 0 {
+				return
+			}
+			mu.Lock()
+			for _, j := range r.Jobs {
+				moved[j.ID]++
+			}
+			mu.Unlock()
+		}
+	})
+	for _, j := range b.recover() {
+		moved[j.ID]++
+	}
+	b.equal("jobs recovered", len(moved), n)
+	for id, times := range moved {
+		if times != 1 {
+			b.Errorf("job %s was recovered %d times", id, times)
+		}
+		b.equal("crashes of a job", b.job(id).Crashes, 1)
+	}
+	b.equal("events", b.numberOf("events", "type = 'job.recovered'"), int64(n))
+}
+
+// recoverRacesFinish lets a retired worker finish its jobs while recovery takes
+// them: each job must go exactly one way, and both sides must agree on which.
+func recoverRacesFinish(b *bed) {
+	const rounds, n = 12, 16
+	other := b.Reopen(b.TB)
+	for round := range rounds {
+		b.noops(n)
+		w := b.worker()
+		jobs := b.claim(w, n)
+		b.equal("jobs to fight about", len(jobs), n)
+		b.must(b.Store.Retire(b.ctx, w, job.RetiredLockLost, job.By{Actor: job.ActorSystem}))
+
+		recovered := map[job.ID]bool{}
+		done := make(chan error)
+		go func() {
+			for {
+				r, err := other.Recover(b.ctx, 3)
+				if err != nil || len(r.Jobs) == 0 {
+					done <- err
+					return
+				}
+				for _, j := range r.Jobs {
+					recovered[j.ID] = true
+				}
+			}
+		}()
+		lost := map[job.ID]bool{}
+		for i := 0; i < n; i += 4 {
+			leases := []job.Lease{jobs[i].Lease(), jobs[i+1].Lease(), jobs[i+2].Lease()}
+			gone, err := b.Store.Complete(b.ctx, leases...)
+			b.must(err)
+			for _, l := range gone {
+				lost[l.JobID] = true
+			}
+			if _, err := b.Store.Fail(b.ctx, jobs[i+3].Lease(), job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true}); err != nil {
+				b.fails("fail of a job that recovery took", err, job.ErrLeaseLost)
+				lost[jobs[i+3].ID] = true
+			}
+		}
+		b.must(<-done)
+		for _, r := range b.recover() {
+			recovered[r.ID] = true
+		}
+		b.equal(fmt.Sprintf("round %d: what recovery took is what the worker lost", round), recovered, lost)
+		finished := 0
+		for _, j := range jobs {
+			switch got := b.job(j.ID); {
+			case lost[j.ID]:
+				b.equal("a recovered job", []any{got.State, got.Crashes}, []any{job.Pending, 1})
+			case got.State == job.Completed || got.State == job.Failed:
+				b.equal("crashes of a finished job", got.Crashes, 0)
+				finished++
+			default:
+				b.Errorf("a job that nobody took is %s", got.State)
+			}
+		}
+		b.equal("finished and recovered", finished+len(lost), n)
+		for _, j := range b.claim(b.worker(), n) {
+			b.complete(j.Lease())
+		}
+	}
+	c := b.counts()
+	b.equal("all jobs at the end", c[job.Completed]+c[job.Failed], int64(rounds*n))
+}
+
+func pruneNeverStrands(b *bed) {
+	j := b.running(order())
+	b.expire(j.WorkerID)
+	b.Advance(400 * 24 * time.Hour)
+	second(b.Store.Prune(b.ctx, job.Retention{}))
+	moved := b.recover()
+	if len(moved) != 1 || moved[0].ID != j.ID {
+		b.Fatalf("recovery moved %v, want the job whose owner died long ago", moved)
+	}
+}
