@@ -17,14 +17,19 @@ type Order struct {
 	Profile directory.Business `json:"profile"`
 }
 
+// OrderOptions are what most callers leave out.
+type OrderOptions struct {
+	Key   string // idempotency key; empty: made of customer, package and profile, so that the same order twice is one
+	Actor string // who asked, for the history
+}
+
 // OrderSpec makes the job of an order. The profile must be normalized and valid.
-// An empty key means one derived from customer, package and profile, so that the
-// same order handed in twice is one order.
-func OrderSpec(customer job.ID, b *directory.Business, p directory.Package, key, actor string) (job.Spec, error) {
+func OrderSpec(customer job.ID, b *directory.Business, p directory.Package, o OrderOptions) (job.Spec, error) {
 	payload, err := json.Marshal(Order{V: 1, Package: p.Name, Profile: *b})
 	if err != nil {
 		return job.Spec{}, fmt.Errorf("encode order: %w", err)
 	}
+	key := o.Key
 	if key == "" {
 		sum := sha256.Sum256(append([]byte(customer.String()+"\n"), payload...))
 		key = "order:" + hex.EncodeToString(sum[:16])
@@ -38,7 +43,7 @@ func OrderSpec(customer job.ID, b *directory.Business, p directory.Package, key,
 		Quota:          p.Quota,
 		ValueCents:     p.PriceCents,
 		Payload:        payload,
-		Actor:          actor,
+		Actor:          o.Actor,
 	}, nil
 }
 
