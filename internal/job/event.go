@@ -29,6 +29,7 @@ type Event struct {
 // Event types that the engine and the submitter write.
 const (
 	EventOrderCreated        = "order.created"
+	EventJobCreated          = "job.created" // told by History for other kinds; the row is its only record
 	EventJobClaimed          = "job.claimed"
 	EventJobCompleted        = "job.completed"
 	EventJobFailed           = "job.failed"
