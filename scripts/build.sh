@@ -12,7 +12,10 @@ version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo un
 commit=${COMMIT:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}
 date=${DATE:-$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)}
 
+cli=github.com/directorybolt/directorybolt/internal/cli
+stamp="-X $cli.version=$version -X $cli.revision=$commit -X $cli.built=$date"
+
 CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-	-ldflags "-s -w -X main.version=$version -X main.commit=$commit -X main.date=$date" \
+	-ldflags "-s -w $stamp" \
 	-o "$out" ./cmd/directorybolt
 echo "built $out ($version)" >&2
