@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+// performing are the settings of a process that performs jobs.
+type performing struct {
+	catalogFlag
+	Concurrency int `name:"worker-concurrency" setting:"WORKER_CONCURRENCY" placeholder:"N" help:"Jobs at once."`
+}
+
+type allCmd struct {
+	performing
+	Bind string `setting:"BIND" placeholder:"ADDRESS" help:"Address to listen on."`
+	Port int    `setting:"PORT" placeholder:"PORT" help:"Port to listen on; 0 takes a free one."`
+}
+
+// Help shows how it is typed.
+func (allCmd) Help() string {
+	return "Without a DATABASE_URL the store is a SQLite file in the data directory, made and migrated at start; " +
+		"one such process at a time holds the directory's lock. " +
+		"SIGTERM drains: running jobs finish or are given back. A second signal ends the process at once.\n\n" +
+		examples("directorybolt all --catalog catalog.yaml", "DATABASE_URL=postgres://… directorybolt all --catalog catalog/ --port 8080")
+}
+
+// Run serves until the context ends.
+func (allCmd) Run(ctx context.Context, a *app) error {
+	c, err := a.settings()
+	if err != nil {
+		return err
+	}
+	catalog, err := loadCatalog(c.Catalog)
+	if err != nil {
+		return err
+	}
+	// The port comes first: who cannot have it has not touched anything.
+	ln, err := listen(ctx, c.Bind, c.Port)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	log := a.logger(c)
+	s, err := a.openOwn(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	p, err := newProcess(c, s, catalog, log)
+	if err != nil {
+		return err
+	}
+	p.services = append(p.services, retention(s, job.Retention{Finished: c.Retention()}, log), p.probes(ln, s, log))
+	log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(c), "url", "http://"+ln.Addr().String(), "directories", catalog.Len())
+	defer log.InfoContext(ctx, "stopped")
+	return p.run(ctx)
+}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os/user"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+// app is what commands share: where they print, and what was set for all of them.
+type app struct {
+	globals
+	model  *kong.Application
+	env    []string
+	flags  map[string]string // settings given as flags
+	stdout io.Writer         // data
+	stderr io.Writer         // chatter
+	screen terminal          // what stderr can show
+}
+
+func newApp(p Process, g globals, model *kong.Application) *app {
+	a := &app{globals: g, model: model, env: p.Environ, stdout: p.Stdout, stderr: p.Stderr}
+	a.screen = terminalOf(p.Stderr, a.getenv, g.NoColor)
+	return a
+}
+
+// getenv is the last value of name in the environment; empty when there is none.
+func (a *app) getenv(name string) string {
+	value := ""
+	for _, kv := range a.env {
+		if k, v, _ := strings.Cut(kv, "="); k == name {
+			value = v
+		}
+	}
+	return value
+}
+
+// say prints a line of chatter.
+func (a *app) say(format string, args ...any) {
+	if !a.Quiet {
+		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+// printf prints data.
+func (a *app) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(a.stdout, format, args...)
+	return err
+}
+
+// object prints one object as a line of JSON.
+func (a *app) object(v any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// list prints items: a line of JSON each, or a table.
+func list[T any](a *app, items []T, header []string, row func(T) []string) error {
+	if a.JSON {
+		for _, item := range items {
+			if err := a.object(item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	rows := make([][]string, len(items))
+	for i, item := range items {
+		rows[i] = row(item)
+	}
+	return table(a.stdout, header, rows)
+}
+
+// acting is embedded by commands that change something.
+type acting struct {
+	Actor  string `placeholder:"WHO" help:"Who acts, for the history; by default cli:USER."`
+	Reason string `short:"r" placeholder:"TEXT" help:"Why, for the history."`
+}
+
+func (c acting) by() job.By {
+	by := job.By{Actor: c.Actor, Reason: c.Reason}
+	if by.Actor == "" {
+		by.Actor = defaultActor()
+	}
+	return by
+}
+
+func defaultActor() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return "cli:" + u.Username
+	}
+	return "cli:unknown"
+}

@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Process is what a command line gets from its surroundings.
+type Process struct {
+	Args    []string // without the program's name
+	Environ []string // "KEY=value", as os.Environ
+	Stdout  io.Writer
+	Stderr  io.Writer
+}
+
+// Main runs the command line and returns the exit status. Ending ctx asks running
+// commands to drain; its cause should be [Interrupted].
+func Main(ctx context.Context, p Process) int {
+	err := run(ctx, p)
+	if text := sentence(err); text != "" {
+		fmt.Fprintln(p.Stderr, text)
+	}
+	return statusOf(err)
+}
+
+// commands is the table of commands, in the order of the help.
+type commands struct {
+	globals
+
+	All     allCmd     `cmd:"" group:"run" help:"Run everything in one process: worker, stale monitor, retention, HTTP."`
+	Work    workCmd    `cmd:"" group:"run" help:"Run a worker that performs jobs."`
+	Demo    demoCmd    `cmd:"" group:"run" help:"Watch an example order go through sixty directories on this machine, then end."`
+	Sandbox sandboxCmd `cmd:"" group:"run" help:"Run the small web of directories that tests and the demo submit to."`
+
+	Submit      submitCmd      `cmd:"" group:"order" help:"Place an order: submit a business to the directories of a package."`
+	Jobs        jobsCmd        `cmd:"" group:"order" help:"Look at jobs and act on them."`
+	Directories directoriesCmd `cmd:"" group:"order" help:"Look at the catalog of directories and check it."`
+
+	Migrate    migrateCmd    `cmd:"" group:"operate" help:"Bring the database's schema up to this binary."`
+	Config     configCmd     `cmd:"" group:"operate" help:"Show or check the settings."`
+	Version    versionCmd    `cmd:"" group:"operate" help:"Say which build this is."`
+	Completion completionCmd `cmd:"" group:"operate" help:"Print a completion script for a shell."`
+	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" help:"Answer the completion scripts."`
+}
+
+// globals are the flags of every command. A flag with a setting tag overrides the
+// setting of that name.
+type globals struct {
+	DataDir     string `group:"global" setting:"DATA_DIR" placeholder:"DIR" type:"path" help:"Directory of the SQLite file, the evidence and the lock."`
+	DatabaseURL string `group:"global" setting:"DATABASE_URL" placeholder:"URL" help:"Postgres to use instead of SQLite."`
+	LogLevel    string `group:"global" setting:"LOG_LEVEL" placeholder:"LEVEL" enum:",debug,info,warn,error" default:"" help:"How much to log: debug, info, warn or error."`
+	Config      string `group:"global" name:"config" placeholder:"FILE" type:"path" help:"File of settings, NAME=value a line."`
+	JSON        bool   `group:"global" name:"json" help:"Print data as JSON, one object a line."`
+	Quiet       bool   `group:"global" short:"q" help:"Print data and errors only."`
+	NoColor     bool   `group:"global" help:"Print without colour. NO_COLOR does the same."`
+}
+
+var groups = []kong.Group{
+	{Key: "run", Title: "Run:"},
+	{Key: "order", Title: "Orders:"},
+	{Key: "operate", Title: "Operate:"},
+	{Key: "global", Title: "Global flags:"},
+}
+
+const description = `DirectoryBolt submits a business to web directories, each of them once, and reports what happened.`
+
+func run(ctx context.Context, p Process) error {
+	var c commands
+	helped := false
+	parser, err := kong.New(&c,
+		kong.Name("directorybolt"),
+		kong.Description(description),
+		kong.Writers(p.Stdout, p.Stderr),
+		kong.Exit(func(int) { helped = true }),
+		kong.ExplicitGroups(groups),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		return err
+	}
+	if len(p.Args) == 0 {
+		parser.Stdout = p.Stderr
+		_, _ = parser.Parse([]string{"--help"})
+		return exitWith(ExitUsage)
+	}
+	selected, err := parser.Parse(p.Args)
+	if helped { // what follows --help does not matter
+		return nil
+	}
+	if err != nil {
+		return usage(err, "see: "+helpFor(err))
+	}
+	a := newApp(p, c.globals, parser.Model)
+	a.flags = settingFlags(selected)
+	selected.BindTo(ctx, (*context.Context)(nil))
+	return ended(ctx, selected.Run(a))
+}
+
+// ended tells an interruption from other errors: what fails because a signal
+// ended ctx has not failed.
+func ended(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errInterrupted) && errors.Is(err, context.Canceled) {
+		return exitWith(ExitInterrupted)
+	}
+	return err
+}
+
+// helpFor names the help of the command that the error is about.
+func helpFor(err error) string {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		if cmd := parse.Context.Selected(); cmd != nil {
+			return cmd.FullPath() + " --help"
+		}
+	}
+	return "directorybolt --help"
+}
+
+// settingFlags collects the settings that were given as flags.
+func settingFlags(selected *kong.Context) map[string]string {
+	given := map[string]string{}
+	for _, step := range selected.Path {
+		if step.Flag != nil && step.Flag.Tag.Has("setting") {
+			given[step.Flag.Tag.Get("setting")] = fmt.Sprint(selected.FlagValue(step.Flag))
+		}
+	}
+	return given
+}
+
+// examples is the end of a command's help: how it is typed.
+func examples(lines ...string) string {
+	return "Example:\n\n    " + strings.Join(lines, "\n    ")
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/config"
+	"github.com/directorybolt/directorybolt/internal/directory"
+	"github.com/directorybolt/directorybolt/internal/sandbox"
+	"github.com/directorybolt/directorybolt/internal/submit"
+)
+
+type demoCmd struct {
+	Package string  `default:"starter" enum:"starter,growth,professional,enterprise" placeholder:"NAME" help:"The package to order; ${default} unless told."`
+	Seed    int64   `default:"1" placeholder:"N" help:"Of the sandbox; the same seed gives the same directories."`
+	Scale   float64 `default:"1" placeholder:"X" help:"Factor of the sandbox's delays."`
+	Keep    string  `type:"path" placeholder:"DIR" help:"Keep the data there, to look at with the other commands and --data-dir."`
+}
+
+// Help shows how it is typed.
+func (demoCmd) Help() string {
+	return "Everything stays on this machine: the directories are a sandbox on loopback, the store a SQLite file in a temporary directory. " +
+		"Some directories are slow, fail once, cut the connection after they accepted, or ask for a person. " +
+		"The exit status is 5 when a directory got the business twice or the books do not balance.\n\n" +
+		examples("directorybolt demo", "directorybolt demo --package growth --keep ./demo", "directorybolt demo --json | jq .witness")
+}
+
+// demoTimeout ends a demo that hangs; it takes about half a minute.
+const demoTimeout = 5 * time.Minute
+
+// Run performs the demo.
+func (c demoCmd) Run(ctx context.Context, a *app) error {
+	pack, err := directory.PackageByName(c.Package)
+	if err != nil {
+		return usage(err, "")
+	}
+	dir, forget, err := c.dataDir()
+	if err != nil {
+		return err
+	}
+	defer forget()
+	ctx, cancel := context.WithTimeoutCause(ctx, demoTimeout, fmt.Errorf("the demo did not end within %s", demoTimeout))
+	defer cancel()
+	box, err := sandbox.Start(ctx, sandbox.Config{Count: c.directories(pack), Seed: c.Seed, Scale: c.Scale})
+	if err != nil {
+		return err
+	}
+	defer box.Close()
+	report, err := c.perform(ctx, a, box, pack, dir)
+	if err != nil {
+		return err
+	}
+	return c.finish(a, report, box)
+}
+
+// directories is the size of the sandbox: some to spare for replacements.
+func (demoCmd) directories(p directory.Package) int { return max(64, p.Quota+p.Quota/4) }
+
+// dataDir is where the demo keeps its data, and how that is forgotten.
+func (c demoCmd) dataDir() (dir string, forget func(), err error) {
+	if c.Keep != "" {
+		return c.Keep, func() {}, newDir(c.Keep)
+	}
+	dir, err = os.MkdirTemp("", "directorybolt-demo-")
+	return dir, func() { _ = os.RemoveAll(dir) }, err
+}
+
+// newDir makes a directory, which must not hold anything: a second order of the
+// same business would find every directory taken.
+func newDir(path string) error {
+	if err := makeDataDir(path); err != nil {
+		return err
+	}
+	found, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return usage(fmt.Errorf("keep the demo in %s: the directory is not empty", path), "name a new one")
+	}
+	return nil
+}
+
+// perform runs a process of its own kind around one order and follows the order.
+func (c demoCmd) perform(ctx context.Context, a *app, box *sandbox.Sandbox, pack directory.Package, dir string) (orderReport, error) {
+	settings, catalog, err := c.prepare(a, box, dir)
+	if err != nil {
+		return orderReport{}, err
+	}
+	log := a.fileLogger(settings, filepath.Join(dir, "demo.log"))
+	s, err := a.openOwn(ctx, settings, log)
+	if err != nil {
+		return orderReport{}, err
+	}
+	defer s.Close()
+	p, err := newProcess(settings, s, catalog, log)
+	if err != nil {
+		return orderReport{}, err
+	}
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(working) }()
+	report, err := c.order(ctx, a, s, pack)
+	stop()
+	return report, errors.Join(err, <-ended)
+}
+
+// prepare makes the settings of the demo. Nothing that is set on this machine
+// for real orders may reach them.
+func (c demoCmd) prepare(a *app, box *sandbox.Sandbox, dir string) (config.Config, *directory.Catalog, error) {
+	path := filepath.Join(dir, "catalog.yaml")
+	if err := writeCatalog(box, path); err != nil {
+		return config.Config{}, nil, err
+	}
+	settings, _, err := config.Load(config.Sources{
+		Args:     map[string]string{"DATA_DIR": dir, "CATALOG": path, "LOG_LEVEL": a.flags["LOG_LEVEL"]},
+		ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist },
+	})
+	if err != nil {
+		return settings, nil, err
+	}
+	settings.OutboundAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	settings.PollInterval = 100 * time.Millisecond
+	catalog, err := loadCatalog(path)
+	return settings, catalog, err
+}
+
+// order places the example order and follows it.
+func (c demoCmd) order(ctx context.Context, a *app, s backend, pack directory.Package) (orderReport, error) {
+	b := exampleBusiness()
+	customer, err := s.EnsureCustomer(ctx, submit.Customer{Email: b.Email, Name: b.Name})
+	if err != nil {
+		return orderReport{}, err
+	}
+	spec, err := submit.OrderSpec(customer, b, pack, submit.OrderOptions{Actor: defaultActor()})
+	if err != nil {
+		return orderReport{}, err
+	}
+	placed, err := s.Enqueue(ctx, spec)
+	if err != nil {
+		return orderReport{}, err
+	}
+	a.say("%s orders %s: %s, %s", b.Name, pack.Name, count(pack.Quota, "directory"), dollars(pack.PriceCents))
+	return follow(ctx, a, s, placed[0].ID, fmt.Sprintf("%s order for %s", pack.Name, b.Name))
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/directorybolt/directorybolt/internal/api"
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+// process is what runs until it is told to go. When its context ends the worker
+// drains; the services run until that is done, so that a drain is still watched.
+type process struct {
+	worker   func(ctx context.Context) error
+	services []func(ctx context.Context) error
+	draining atomic.Bool
+}
+
+// run returns when everything has ended. The first service that fails ends the
+// rest in order.
+func (p *process) run(ctx context.Context) error {
+	working, halt := context.WithCancelCause(ctx)
+	defer halt(nil)
+	context.AfterFunc(working, func() { p.draining.Store(true) })
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var g errgroup.Group
+	for _, service := range p.services {
+		g.Go(func() error {
+			err := service(serving)
+			halt(err)
+			return err
+		})
+	}
+	err := p.worker(working)
+	stop()
+	return errors.Join(err, g.Wait())
+}
+
+// pruneEvery is the time between two passes of retention.
+const pruneEvery = time.Hour
+
+// retention forgets what is no longer needed, again and again until ctx ends.
+func retention(s job.Keeper, r job.Retention, log *slog.Logger) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			pruned, err := s.Prune(ctx, r)
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil:
+				log.WarnContext(ctx, "retention failed, will try again", "error", err.Error())
+			case pruned != job.Pruned{}:
+				log.InfoContext(ctx, "retention pruned", "jobs", pruned.Jobs, "events", pruned.Events,
+					"workers", pruned.Workers, "outbox", pruned.Outbox)
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(pruneEvery):
+			}
+		}
+	}
+}
+
+// listen opens the HTTP port. Whoever cannot have it must learn so before it
+// claims any work.
+func listen(ctx context.Context, bind string, port int) (net.Listener, error) {
+	address := net.JoinHostPort(bind, strconv.Itoa(port))
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, remedied(fmt.Errorf("listen on %s: the port is in use", address), "choose another with --port, or end the process that has it")
+	case err != nil:
+		return nil, remedied(fmt.Errorf("listen on %s: %w", address, cause(err)), "set --bind and --port to an address of this machine")
+	}
+	return ln, nil
+}
+
+// cause is the system's own word inside a network error, whose text would repeat
+// the address.
+func cause(err error) error {
+	var no syscall.Errno
+	if errors.As(err, &no) {
+		return no
+	}
+	return err
+}
+
+// probes serves liveness and readiness on ln.
+func (p *process) probes(ln net.Listener, s backend, log *slog.Logger) func(ctx context.Context) error {
+	h := api.New(api.Deps{Ready: func(ctx context.Context) error { return ready(ctx, s) }, Draining: p.draining.Load, Log: log})
+	return func(ctx context.Context) error { return api.Serve(ctx, ln, h, log) }
+}
+
+// ready reports why the store cannot serve.
+func ready(ctx context.Context, s backend) error {
+	if err := s.Ping(ctx); err != nil {
+		return err
+	}
+	pending, err := pendingMigrations(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(pending) > 0 {
+		return fmt.Errorf("%s pending: %w", count(len(pending), "migration"), api.ErrMigrations)
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"context"
+)
+
+type workCmd struct{ performing }
+
+// Help shows how it is typed.
+func (workCmd) Help() string {
+	return "Any number of them may work on one database. Each also takes back the jobs of workers that died. " +
+		"SIGTERM drains: running jobs finish or are given back. A second signal ends the process at once.\n\n" +
+		examples("DATABASE_URL=postgres://… directorybolt work --catalog catalog.yaml")
+}
+
+// Run works until the context ends.
+func (workCmd) Run(ctx context.Context, a *app) error {
+	c, err := a.settings()
+	if err != nil {
+		return err
+	}
+	catalog, err := loadCatalog(c.Catalog)
+	if err != nil {
+		return err
+	}
+	log := a.logger(c)
+	s, err := a.open(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	p, err := newProcess(c, s, catalog, log)
+	if err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(c), "directories", catalog.Len())
+	defer log.InfoContext(ctx, "stopped")
+	return p.run(ctx)
+}
