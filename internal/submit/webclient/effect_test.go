@@ -243,8 +243,9 @@ func TestSendEndsAtItsDeadlineWhenTheServerIsSilent(t *testing.T) {
 			}
 			<-over
 		})
-		end := time.Now().Add(150 * time.Millisecond)
-		_, err := send(t, s.URL, strings.Repeat("x", 32<<20), func() time.Duration { return time.Until(end) })
+		body := strings.Repeat("x", 8<<20) // more than both kernels hold
+		end := time.Now().Add(400 * time.Millisecond)
+		_, err := send(t, s.URL, body, func() time.Duration { return time.Until(end) })
 		late := time.Since(end)
 		close(over)
 		wantClass(t, err, directory.ClassInDoubt)
