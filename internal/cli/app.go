@@ -40,6 +40,14 @@ func (a *app) getenv(name string) string {
 	return value
 }
 
+// valueOf is what an optional flag says; empty when it was not given.
+func valueOf(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
 // say prints a line of chatter.
 func (a *app) say(format string, args ...any) {
 	if !a.Quiet {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -51,13 +52,13 @@ type commands struct {
 // globals are the flags of every command. A flag with a setting tag overrides the
 // setting of that name.
 type globals struct {
-	DataDir     string `group:"global" setting:"DATA_DIR" placeholder:"DIR" type:"path" help:"Directory of the SQLite file, the evidence and the lock."`
-	DatabaseURL string `group:"global" setting:"DATABASE_URL" placeholder:"URL" help:"Postgres to use instead of SQLite."`
-	LogLevel    string `group:"global" setting:"LOG_LEVEL" placeholder:"LEVEL" enum:",debug,info,warn,error" default:"" help:"How much to log: debug, info, warn or error."`
-	Config      string `group:"global" name:"config" placeholder:"FILE" type:"path" help:"File of settings, NAME=value a line."`
-	JSON        bool   `group:"global" name:"json" help:"Print data as JSON, one object a line."`
-	Quiet       bool   `group:"global" short:"q" help:"Print data and errors only."`
-	NoColor     bool   `group:"global" help:"Print without colour. NO_COLOR does the same."`
+	DataDir     string  `group:"global" setting:"DATA_DIR" placeholder:"DIR" type:"path" help:"Directory of the SQLite file, the evidence and the lock."`
+	DatabaseURL string  `group:"global" setting:"DATABASE_URL" placeholder:"URL" help:"Postgres to use instead of SQLite."`
+	LogLevel    *string `group:"global" setting:"LOG_LEVEL" placeholder:"LEVEL" enum:"debug,info,warn,error" help:"How much to log: debug, info, warn or error."`
+	Config      string  `group:"global" name:"config" placeholder:"FILE" type:"path" help:"File of settings, NAME=value a line."`
+	JSON        bool    `group:"global" name:"json" help:"Print data as JSON, one object a line."`
+	Quiet       bool    `group:"global" short:"q" help:"Print data and errors only."`
+	NoColor     bool    `group:"global" help:"Print without colour. NO_COLOR does the same."`
 }
 
 var groups = []kong.Group{
@@ -126,7 +127,7 @@ func settingFlags(selected *kong.Context) map[string]string {
 	given := map[string]string{}
 	for _, step := range selected.Path {
 		if step.Flag != nil && step.Flag.Tag.Has("setting") {
-			given[step.Flag.Tag.Get("setting")] = fmt.Sprint(selected.FlagValue(step.Flag))
+			given[step.Flag.Tag.Get("setting")] = fmt.Sprint(reflect.Indirect(reflect.ValueOf(selected.FlagValue(step.Flag))))
 		}
 	}
 	return given

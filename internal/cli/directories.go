@@ -43,8 +43,8 @@ func loadCatalog(path string) (*directory.Catalog, error) {
 
 type directoriesListCmd struct {
 	catalogFlag
-	Package string `placeholder:"NAME" enum:",starter,growth,professional,enterprise" default:"" help:"Only what an order of this package would get, best first."`
-	Country string `placeholder:"CODE" help:"With --package: the country of the business, as DE or US."`
+	Package *string `placeholder:"NAME" enum:"starter,growth,professional,enterprise" help:"Only what an order of this package would get, best first."`
+	Country string  `placeholder:"CODE" help:"With --package: the country of the business, as DE or US."`
 }
 
 // Help shows how it is typed.
@@ -70,10 +70,10 @@ func (c directoriesListCmd) Run(a *app) error {
 }
 
 func (c directoriesListCmd) chosen(a *app, catalog *directory.Catalog) ([]*directory.Directory, error) {
-	if c.Package == "" {
+	if c.Package == nil {
 		return catalog.All(), nil
 	}
-	p, err := directory.PackageByName(c.Package)
+	p, err := directory.PackageByName(*c.Package)
 	if err != nil {
 		return nil, usage(err, "")
 	}

@@ -9,12 +9,12 @@ import (
 )
 
 type jobsListCmd struct {
-	State    string `enum:",pending,in_progress,completed,failed,cancelled" default:"" placeholder:"STATE" help:"Only jobs in this state: pending, in_progress, completed, failed or cancelled."`
-	Kind     string `placeholder:"KIND" help:"Only jobs of this kind: order, recheck, …"`
-	Customer string `placeholder:"ID" help:"Only jobs of this customer."`
-	Canaries bool   `help:"Also show canaries."`
-	Limit    int    `default:"50" placeholder:"N" help:"At most so many, up to 999; ${default} unless told."`
-	Before   string `placeholder:"ID" help:"Only jobs older than this one: the next page."`
+	State    *string `enum:"pending,in_progress,completed,failed,cancelled" placeholder:"STATE" help:"Only jobs in this state: pending, in_progress, completed, failed or cancelled."`
+	Kind     string  `placeholder:"KIND" help:"Only jobs of this kind: order, recheck, …"`
+	Customer string  `placeholder:"ID" help:"Only jobs of this customer."`
+	Canaries bool    `help:"Also show canaries."`
+	Limit    int     `default:"50" placeholder:"N" help:"At most so many, up to 999; ${default} unless told."`
+	Before   string  `placeholder:"ID" help:"Only jobs older than this one: the next page."`
 }
 
 // Help shows how it is typed.
@@ -61,7 +61,7 @@ func (c jobsListCmd) Run(ctx context.Context, a *app) error {
 }
 
 func (c jobsListCmd) filter() (f job.Filter, err error) {
-	f = job.Filter{State: job.State(c.State), Kind: c.Kind, Canaries: c.Canaries, Limit: c.Limit}
+	f = job.Filter{State: job.State(valueOf(c.State)), Kind: c.Kind, Canaries: c.Canaries, Limit: c.Limit}
 	if c.Limit < 1 || c.Limit > 999 {
 		return f, usage(fmt.Errorf("--limit %d is out of range", c.Limit), "1 to 999; --before shows the next page")
 	}

@@ -9,7 +9,7 @@ import (
 
 type jobsResultsCmd struct {
 	oneJob
-	State string `placeholder:"STATE" enum:",planned,submitting,submitted,live,rejected,failed,skipped,needs_action,uncertain" default:"" help:"Only directories in this state."`
+	State *string `placeholder:"STATE" enum:"planned,submitting,submitted,live,rejected,failed,skipped,needs_action,uncertain" help:"Only directories in this state."`
 }
 
 // Help shows how it is typed.
@@ -42,7 +42,7 @@ func (c jobsResultsCmd) Run(ctx context.Context, a *app) error {
 	}
 	wanted := make([]directory.Submission, 0, len(subs))
 	for _, sub := range subs {
-		if c.State == "" || string(sub.State) == c.State {
+		if c.State == nil || string(sub.State) == *c.State {
 			wanted = append(wanted, sub)
 		}
 	}
