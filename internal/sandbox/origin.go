@@ -1,10 +1,13 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -60,30 +63,43 @@ func (o *origin) close() {
 	o.closed = true
 	o.mu.Unlock()
 	if o.server == nil {
-		o.listener.Close()
+		_ = o.listener.Close()
 		return
 	}
-	o.server.Close()
+	_ = o.server.Close()
 	o.running.Wait()
+}
+
+// listen opens an origin on addr. Port 0 takes a free one.
+func listen(ctx context.Context, addr string, port int, log *slog.Logger) (*origin, error) {
+	hostport := net.JoinHostPort(addr, strconv.Itoa(port))
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", hostport)
+	switch {
+	case err != nil && port != 0:
+		return nil, fmt.Errorf("listen on %s (choose another base port if something else runs there): %w", hostport, err)
+	case err != nil:
+		return nil, fmt.Errorf("listen on %s: %w", hostport, err)
+	}
+	return newOrigin(l, log), nil
 }
 
 // closedPort finds a port on which connections are refused, and keeps it so
 // until release is called: the port is the near end of a connection, so nobody
 // else can be given it, and nothing listens on it.
-func closedPort(addr string) (hostport string, release func(), err error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(addr, "0"))
+func closedPort(ctx context.Context, addr string) (hostport string, release func(), err error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(addr, "0"))
 	if err != nil {
 		return "", nil, err
 	}
-	defer l.Close()
-	near, err := net.Dial("tcp", l.Addr().String())
+	defer func() { _ = l.Close() }()
+	near, err := new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 	if err != nil {
 		return "", nil, err
 	}
 	far, err := l.Accept()
 	if err != nil {
-		near.Close()
+		_ = near.Close()
 		return "", nil, err
 	}
-	return near.LocalAddr().String(), func() { near.Close(); far.Close() }, nil
+	return near.LocalAddr().String(), func() { _ = near.Close(); _ = far.Close() }, nil
 }

@@ -147,7 +147,7 @@ func (s *site) newsletter(w http.ResponseWriter, r *http.Request) {
 
 func (s *site) robots(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Write([]byte("User-agent: *\nDisallow: /admin\n"))
+	w.Write([]byte("User-agent: *\nDisallow: " + s.disallow + "\n"))
 }
 
 func comparableHost(website string) string {
@@ -165,6 +165,3 @@ func digits(s string) string {
 		return -1
 	}, s)
 }
-
-// attr marks a constant of this package as an HTML attribute.
-func attr(s string) template.HTMLAttr { return template.HTMLAttr(s) }

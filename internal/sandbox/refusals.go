@@ -63,11 +63,9 @@ func (c *formGone) file(w http.ResponseWriter, r *http.Request) { c.wrongPlace(w
 // robotsForbid asks robots to stay away from its form, which works.
 type robotsForbid struct{ plain }
 
-func (c *robotsForbid) routes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /robots.txt", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Write([]byte("User-agent: *\nDisallow: /add\n"))
-	})
+func (c *robotsForbid) at(s *site) {
+	c.site = s
+	s.disallow = "/add"
 }
 
 // moderated shows a listing when a moderator has looked at it.

@@ -131,6 +131,8 @@ func (c *moved307) file(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (c *moved307) describe(d *directory.Directory) { d.Lookup = nil }
+
 func (c *moved307) routes(mux *http.ServeMux) { mux.HandleFunc("POST /v2/add", c.list) }
 
 // movedAway asks for the post to be sent again to another host, which is the

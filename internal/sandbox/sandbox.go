@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -95,7 +93,7 @@ func Start(ctx context.Context, cfg Config) (*Sandbox, error) {
 	}
 	cfg = cfg.withDefaults()
 	b := &Sandbox{cfg: cfg, started: time.Now(), done: make(chan struct{})}
-	if err := b.open(); err != nil {
+	if err := b.open(ctx); err != nil {
 		b.Close()
 		return nil, err
 	}
@@ -104,14 +102,14 @@ func Start(ctx context.Context, cfg Config) (*Sandbox, error) {
 	return b, nil
 }
 
-func (b *Sandbox) open() error {
+func (b *Sandbox) open(ctx context.Context) error {
 	port := func(i int) int {
 		if b.cfg.BasePort == 0 {
 			return 0
 		}
 		return b.cfg.BasePort + i
 	}
-	control, err := listen(b.cfg.Addr, port(b.cfg.Count), b.cfg.Log)
+	control, err := listen(ctx, b.cfg.Addr, port(b.cfg.Count), b.cfg.Log)
 	if err != nil {
 		return fmt.Errorf("open the control page of the sandbox: %w", err)
 	}
@@ -120,7 +118,7 @@ func (b *Sandbox) open() error {
 	for i, behaviour := range cast(b.cfg.Count, b.cfg.Behaviours) {
 		s := newSite(b, i, names[i], behaviour)
 		b.sites = append(b.sites, s)
-		if err := s.open(port(i)); err != nil {
+		if err := s.open(ctx, port(i)); err != nil {
 			return fmt.Errorf("open directory %s of the sandbox: %w", s.slug, err)
 		}
 	}
@@ -182,14 +180,4 @@ func (b *Sandbox) Behaviour(slug string) (Behaviour, bool) {
 		}
 	}
 	return Behaviour{}, false
-}
-
-// listen opens an origin on addr. Port 0 takes a free one.
-func listen(addr string, port int, log *slog.Logger) (*origin, error) {
-	hostport := net.JoinHostPort(addr, strconv.Itoa(port))
-	l, err := net.Listen("tcp", hostport)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s (is something else running there? choose another base port): %w", hostport, err)
-	}
-	return newOrigin(l, log), nil
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -39,6 +40,7 @@ type site struct {
 	behaviour *Behaviour
 	conduct   conduct
 	page      sheet    // the conduct's form
+	disallow  string   // what robots.txt asks robots to leave alone
 	charset   *charset // of its pages; nil is UTF-8
 	register  register
 	secret    []byte
@@ -54,6 +56,7 @@ func newSite(b *Sandbox, number int, name string, behaviour *Behaviour) *site {
 		slug:      fmt.Sprintf("%s-%02d", strings.ReplaceAll(behaviour.Name, "_", "-"), number+1),
 		name:      name,
 		behaviour: behaviour,
+		disallow:  "/admin",
 		secret:    newSecret(),
 		box:       b,
 	}
@@ -65,9 +68,9 @@ func newSite(b *Sandbox, number int, name string, behaviour *Behaviour) *site {
 }
 
 // open takes the directory's port.
-func (s *site) open(port int) error {
+func (s *site) open(ctx context.Context, port int) error {
 	if !s.behaviour.Closed {
-		o, err := listen(s.box.cfg.Addr, port, s.box.cfg.Log)
+		o, err := listen(ctx, s.box.cfg.Addr, port, s.box.cfg.Log)
 		if err != nil {
 			return err
 		}
@@ -78,7 +81,7 @@ func (s *site) open(port int) error {
 		s.url = "http://" + net.JoinHostPort(s.box.cfg.Addr, strconv.Itoa(port))
 		return nil
 	}
-	hostport, release, err := closedPort(s.box.cfg.Addr)
+	hostport, release, err := closedPort(ctx, s.box.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("find a closed port: %w", err)
 	}
@@ -98,7 +101,6 @@ func (s *site) close() {
 	}
 	if s.release != nil {
 		s.release()
-		s.release = nil
 	}
 }
 
@@ -113,21 +115,11 @@ func (s *site) routes() http.Handler {
 	mux.HandleFunc("GET /listing/{id}", s.showListing)
 	mux.HandleFunc("GET /search", s.search)
 	mux.HandleFunc("POST /newsletter", s.newsletter)
+	mux.HandleFunc("GET /robots.txt", s.robots)
 	if c, ok := s.conduct.(router); ok {
 		c.routes(mux)
 	}
-	if _, pattern := mux.Handler(get("/robots.txt")); pattern == "" {
-		mux.HandleFunc("GET /robots.txt", s.robots)
-	}
 	return mux
-}
-
-func get(path string) *http.Request {
-	r, err := http.NewRequest(http.MethodGet, path, nil)
-	if err != nil {
-		panic(err) // paths are constants of this package
-	}
-	return r
 }
 
 // entry is the directory in the catalog.
@@ -148,7 +140,7 @@ func (s *site) entry() directory.Directory {
 		Success: []directory.Rule{{Selector: "#receipt", Text: "{name} has been listed"}},
 		Listing: &directory.Extract{Selector: "#receipt a.listing"},
 		Lookup:  s.lookup(s.scaled(500 * time.Millisecond)),
-		Pacing:  directory.Pacing{Timeout: directory.Duration(max(5*time.Second, s.scaled(5*time.Second)))},
+		Pacing:  directory.Pacing{Timeout: directory.Duration(max(3*time.Second, s.scaled(3*time.Second)))},
 		Checked: "2026-11-23",
 	}
 	s.conduct.describe(&d)
@@ -213,7 +205,9 @@ func (s *site) receive(w http.ResponseWriter, r *http.Request, form sheet) *fili
 func (s *site) read(w http.ResponseWriter, r *http.Request) (*answer, *Post) {
 	post := s.register.begin(r.URL.Path)
 	a, whole, err := readAnswer(w, r, s.charset)
-	s.register.update(post, func(p *Post) { p.Complete = whole })
+	if whole {
+		s.register.update(post, func(p *Post) { p.Complete, p.Outcome = true, OutcomeOpen })
+	}
 	if err != nil {
 		s.refuse(w, post, http.StatusBadRequest, "We could not read your form: "+err.Error()+".")
 		return nil, post

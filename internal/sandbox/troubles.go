@@ -23,6 +23,10 @@ func (c *slow) file(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (c *slow) describe(d *directory.Directory) {
+	d.Pacing.Timeout = directory.Duration(max(3*time.Second, c.scaled(6*time.Second)))
+}
+
 // errorOnce loses the first post of each business and works from then on.
 type errorOnce struct{ plain }
 
@@ -134,7 +138,7 @@ func (c *halfAnswer) file(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", "20000")
 	w.Write([]byte("<!doctype html><title>Your listing</title><p>Your business"))
-	http.NewResponseController(w).Flush()
+	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler) // net/http's way to cut an answer that has begun
 }
 
@@ -173,7 +177,7 @@ func (c *paced) describe(d *directory.Directory) {
 // cut ends the connection in place of an answer.
 func cut(w http.ResponseWriter) {
 	if conn := hijack(w); conn != nil {
-		conn.Close()
+		_ = conn.Close()
 	}
 }
 
@@ -185,9 +189,9 @@ func reset(w http.ResponseWriter) {
 		return
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
+		_ = tcp.SetLinger(0)
 	}
-	conn.Close()
+	_ = conn.Close()
 }
 
 func hijack(w http.ResponseWriter) net.Conn {

@@ -44,11 +44,13 @@ type Post struct {
 	Complete bool      `json:"complete"`           // the whole body arrived
 	Business string    `json:"business,omitempty"` // as far as it was read
 	Name     string    `json:"name,omitempty"`
-	Outcome  string    `json:"outcome"` // what the directory made of it: accepted, held, step, or why not
+	Outcome  string    `json:"outcome"` // what the directory made of it: one of the constants, or why nothing
 }
 
 // Outcomes of a [Post] that are not refusals.
 const (
+	OutcomeIncomplete = "incomplete body"
+	OutcomeOpen       = "open" // read, and not decided yet
 	OutcomeAccepted = "accepted"
 	OutcomeHeld     = "held"
 	OutcomeStep     = "step" // one of several, not the one that files
@@ -157,7 +159,7 @@ type listing struct {
 func (g *register) begin(path string) *Post {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := &Post{At: time.Now(), Path: path, Outcome: "incomplete body"}
+	p := &Post{At: time.Now(), Path: path, Outcome: OutcomeIncomplete}
 	g.posts = append(g.posts, p)
 	return p
 }
