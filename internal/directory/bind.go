@@ -176,8 +176,8 @@ func (b *binder) unknownKey(m member, path string, fields []structKey) {
 // hidden reports whether the value at path was not read, or one it lies in.
 func (b *binder) hidden(path string) bool {
 	return slices.ContainsFunc(b.faults, func(f bindFault) bool {
-		rest, ok := strings.CutPrefix(path, f.path)
-		return f.hides && ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+		rest, within := strings.CutPrefix(path, f.path)
+		return f.hides && within && (f.path == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 	})
 }
 

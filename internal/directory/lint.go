@@ -160,8 +160,17 @@ func (c *checker) address(key, s string) {
 		return
 	}
 	if fault := webFault(s); fault != "" {
-		c.fault(key, remedy, "%s %s", oneLine(s), fault)
+		c.fault(key, remedy, "%s %s", oneLine(withoutSecret(s)), fault)
 	}
+}
+
+// withoutSecret hides the password of an address, which does not belong in logs.
+func withoutSecret(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.User == nil {
+		return s
+	}
+	return u.Redacted()
 }
 
 // webFault says what keeps s from being an absolute http or https URL, or "".
@@ -273,7 +282,7 @@ func (c *checker) field(key string, f Field) {
 	}
 	c.selector(key+".css", f.CSS)
 	if f.Profile != "" && !isProfileKey(f.Profile) {
-		c.fault(key+".profile", cmp.Or(didYouMean(f.Profile, Keys()), "the keys are "+strings.Join(Keys(), ", ")), "%s is no profile key", oneLine(f.Profile))
+		c.fault(key+".profile", profileKeyRemedy(f.Profile), "%s is no profile key", oneLine(f.Profile))
 	}
 	if f.File != "" && !slices.Contains(fileKeys, f.File) {
 		c.fault(key+".file", "write "+strings.Join(fileKeys, " or "), "%s is no file of a profile", oneLine(f.File))
@@ -284,6 +293,10 @@ func (c *checker) field(key string, f Field) {
 	if f.Max < 0 {
 		c.fault(key+".max", "write the number of characters that fit, or remove it", "is negative")
 	}
+}
+
+func profileKeyRemedy(key string) string {
+	return cmp.Or(didYouMean(key, Keys()), "docs/directories.md lists the keys of a profile")
 }
 
 func countSet(values ...string) int {
@@ -330,7 +343,10 @@ func (c *checker) rules() {
 	for i, r := range c.Action {
 		key := fmt.Sprintf("action[%d]", i)
 		c.rule(key, r.Rule)
-		if !slices.Contains(needs, r.Need) {
+		switch {
+		case r.Need == "":
+			c.fault(key+".need", "write one of "+list(needs), "is missing")
+		case !slices.Contains(needs, r.Need):
 			c.fault(key+".need", "write one of "+list(needs), "%s is no kind of action", oneLine(r.Need))
 		}
 	}
@@ -357,7 +373,7 @@ func (c *checker) rule(key string, r Rule) {
 func (c *checker) placeholders(key, template string) {
 	for _, p := range Placeholders(template) {
 		if !isProfileKey(p) {
-			c.fault(key, cmp.Or(didYouMean(p, Keys()), "the keys of a profile are "+strings.Join(Keys(), ", ")), "unknown placeholder {%s}", p)
+			c.fault(key, profileKeyRemedy(p), "unknown placeholder {%s}", p)
 		}
 	}
 }

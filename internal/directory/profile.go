@@ -121,7 +121,7 @@ func (o Options) parse(data []byte, dir string) (*Business, error) {
 func (b *binder) profileFaults() []Fault {
 	var faults []Fault
 	for _, f := range b.faults {
-		faults = append(faults, Fault{Field: f.path, Message: fmt.Sprintf("%s in line %d: %s", f.message, f.line, f.remedy)})
+		faults = append(faults, Fault{Field: f.path, Message: fmt.Sprintf("%s (line %d): %s", f.message, f.line, f.remedy)})
 	}
 	return faults
 }

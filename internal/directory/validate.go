@@ -147,7 +147,7 @@ func (v *validator) web(field, s string) {
 		return
 	}
 	if fault := webFault(s); fault != "" {
-		v.fault(field, "%s %s: write an address like https://example.com", oneLine(s), fault)
+		v.fault(field, "%s %s: write an address like https://example.com", oneLine(withoutSecret(s)), fault)
 		return
 	}
 	u, err := url.Parse(s)
