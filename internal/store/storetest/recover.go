@@ -281,7 +281,7 @@ func pruneNeverStrands(b *bed) {
 	j := b.running(order())
 	b.expire(j.WorkerID)
 	b.Advance(400 * 24 * time.Hour)
-	second(b.Store.Prune(b.ctx, job.Retention{}))
+	b.must(second(b.Store.Prune(b.ctx, job.Retention{})))
 	moved := b.recover()
 	if len(moved) != 1 || moved[0].ID != j.ID {
 		b.Fatalf("recovery moved %v, want the job whose owner died long ago", moved)

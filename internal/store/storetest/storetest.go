@@ -80,6 +80,11 @@ func Run(t *testing.T, f Factory) {
 		{"Registry", registryPromises},
 		{"Recover", recoverPromises},
 		{"Operate", operatePromises},
+		{"Read", readPromises},
+		{"Outbox", outboxPromises},
+		{"Keep", keepPromises},
+		{"Ledger", ledgerPromises},
+		{"Pacer", pacerPromises},
 	}
 	for _, s := range sections {
 		t.Run(s.name, func(t *testing.T) {

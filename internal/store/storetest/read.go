@@ -1,0 +1,232 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+var readPromises = []promise{
+	{name: "CountsHaveEveryStateWithoutCanaries", holds: countsEveryState},
+	{name: "JobsAreFilteredNewestFirst", holds: jobsAreFiltered},
+	{name: "PagesNeitherLoseNorRepeatWhileRowsChange", holds: jobsPageByKeyset},
+	{name: "HistoryTellsTheWholeStoryInOrder", holds: historyTellsAll},
+	{name: "HistoryShowsWhatTheRowRecords", holds: historyShowsTheRow},
+	{name: "TheClockIsOneForAllHandles", holds: clockIsOne},
+	{name: "WhatWasCommittedIsThereForAnotherHandle", holds: otherHandleSees},
+}
+
+func countsEveryState(b *bed) {
+	zero := map[job.State]int64{}
+	for _, s := range job.States {
+		zero[s] = 0
+	}
+	b.equal("counts of an empty store", b.counts(), zero)
+
+	b.noops(6)
+	w := b.worker()
+	jobs := b.claim(w, 5)
+	b.complete(jobs[0].Lease(), jobs[1].Lease())
+	b.fail(jobs[2].Lease(), job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true})
+	b.must(b.Store.Cancel(b.ctx, jobs[3].ID, staff))
+	want := map[job.State]int64{job.Pending: 1, job.InProgress: 1, job.Completed: 2, job.Failed: 1, job.Cancelled: 1}
+	b.equal("counts", b.counts(), want)
+	b.enqueue(job.Spec{Kind: job.KindCanary, Canary: true}, job.Spec{Kind: job.KindOrder, Canary: true, Quota: 1})
+	b.equal("counts beside canaries", b.counts(), want)
+}
+
+// list pages through a filter until a page is short.
+func (b *bed) list(f job.Filter, between func()) []job.ID {
+	b.Helper()
+	var ids []job.ID
+	for {
+		page, err := b.Store.Jobs(b.ctx, f)
+		b.must(err)
+		for _, j := range page {
+			ids = append(ids, j.ID)
+		}
+		if len(page) < f.Limit {
+			return ids
+		}
+		f.Before = page[len(page)-1].ID
+		between()
+	}
+}
+
+func newestFirst(ids []job.ID) []job.ID {
+	return slices.SortedFunc(slices.Values(ids), func(x, y job.ID) int { return slices.Compare(y[:], x[:]) })
+}
+
+func jobsAreFiltered(b *bed) {
+	ann, bob := order(), order()
+	ids := b.enqueue(ann, bob, ann, job.Spec{Kind: job.KindNoop}, job.Spec{Kind: job.KindCanary, Canary: true})
+	b.must(b.Store.Cancel(b.ctx, ids[0], staff))
+	for _, c := range []struct {
+		what string
+		f    job.Filter
+		want []job.ID
+	}{
+		{"all but canaries", job.Filter{}, ids[:4]},
+		{"canaries too", job.Filter{Canaries: true}, ids},
+		{"pending", job.Filter{State: job.Pending}, ids[1:4]},
+		{"a kind", job.Filter{Kind: job.KindNoop}, ids[3:4]},
+		{"a customer", job.Filter{Customer: ann.CustomerID}, []job.ID{ids[0], ids[2]}},
+		{"a customer's cancelled orders", job.Filter{Customer: ann.CustomerID, State: job.Cancelled, Kind: job.KindOrder}, ids[:1]},
+		{"failed", job.Filter{State: job.Failed}, nil},
+		{"before the newest order of four", job.Filter{Before: newestFirst(ids[:4])[0]}, newestFirst(ids[:4])[1:]},
+	} {
+		jobs, err := b.Store.Jobs(b.ctx, c.f)
+		b.must(err)
+		var got []job.ID
+		for _, j := range jobs {
+			got = append(got, j.ID)
+			b.equal("the job listed is the row", j, b.job(j.ID))
+		}
+		b.equal(c.what, got, newestFirst(c.want))
+	}
+
+	b.noops(60)
+	jobs, err := b.Store.Jobs(b.ctx, job.Filter{})
+	b.must(err)
+	b.equal("jobs listed without a limit", len(jobs), 50)
+	b.noops(1000)
+	jobs, err = b.Store.Jobs(b.ctx, job.Filter{Limit: 5000})
+	if len(jobs) > 1000 {
+		b.Errorf("a limit of 5000 gave %d jobs (error %v), want at most 1000", len(jobs), err)
+	}
+}
+
+func jobsPageByKeyset(b *bed) {
+	old := b.noops(60)
+	w := b.worker()
+	got := b.list(job.Filter{Limit: 7}, func() {
+		b.noops(3)
+		for _, j := range b.claim(w, 4) {
+			b.complete(j.Lease())
+		}
+	})
+	b.equal("every job there was when paging began, once", got, newestFirst(old))
+
+	seen := map[job.ID]int{}
+	for _, id := range b.list(job.Filter{Limit: 5, State: job.Pending}, func() { b.complete(leaseOf(b.claimOne(w))) }) {
+		if seen[id]++; seen[id] > 1 {
+			b.Errorf("job %s was listed twice", id)
+		}
+	}
+}
+
+func historyTellsAll(b *bed) {
+	s := order()
+	s.MaxAttempts = 2
+	id := b.enqueueOne(s)
+	var owners []job.ID
+	run := func() job.Lease {
+		b.Helper()
+		b.Advance(time.Second)
+		j := b.claimOne(b.worker())
+		owners = append(owners, j.WorkerID)
+		b.Advance(time.Second)
+		return j.Lease()
+	}
+	b.fail(run(), job.Failure{Cause: "no 1", Class: job.ClassTransient})
+	b.must(b.Store.Snooze(b.ctx, run(), 0, "cap"))
+	b.must(batchError(b.Store.Release(b.ctx, "drain", run())))
+	l := run()
+	b.must(b.Store.Retire(b.ctx, l.WorkerID, job.RetiredLockLost, job.By{Actor: job.ActorSystem}))
+	b.recover()
+	b.fail(run(), job.Failure{Cause: "no 2", Class: job.ClassTransient})
+	b.Advance(time.Second)
+	b.must(b.Store.Redrive(b.ctx, id, staff))
+	b.complete(run())
+
+	history := b.history(id)
+	type line [6]string // type, actor, from, to, cause, fence
+	var got []line
+	var last time.Time
+	claims := 0
+	for _, e := range history {
+		if e.At.Before(last) {
+			b.Errorf("%s of %s comes after %s", e.Type, e.At, last)
+		}
+		last = e.At
+		b.equal("job of the event", e.JobID, id)
+		switch e.Type {
+		case job.EventJobClaimed:
+			claims++
+			b.equal("claim", []string{e.Actor, e.From, e.To}, []string{job.ActorWorker(e.WorkerID), "pending", "in_progress"})
+		case job.EventWorkerRetired:
+		case job.EventJobRedriven, job.EventOrderCreated:
+			got = append(got, line{e.Type, e.Actor, e.From, e.To, e.Cause})
+		default:
+			got = append(got, line{e.Type, e.Actor, e.From, e.To, e.Cause, fmt.Sprint(e.Fence)})
+		}
+	}
+	b.equal("the story, claims apart", got, []line{
+		{job.EventOrderCreated, s.Actor, "", "pending", ""},
+		{job.EventJobRetried, job.ActorWorker(owners[0]), "in_progress", "pending", "no 1", "1"},
+		{job.EventJobSnoozed, job.ActorWorker(owners[1]), "in_progress", "pending", "cap", "2"},
+		{job.EventJobReleased, job.ActorWorker(owners[2]), "in_progress", "pending", "drain", "3"},
+		{job.EventJobRecovered, job.ActorSystem, "in_progress", "pending", job.RetiredLockLost, "4"},
+		{job.EventJobFailed, job.ActorWorker(owners[4]), "in_progress", "failed", "no 2", "5"},
+		{job.EventJobRedriven, staff.Actor, "failed", "pending", staff.Reason},
+		{job.EventJobCompleted, job.ActorWorker(owners[5]), "in_progress", "completed", "", "6"},
+	})
+	if claims == 0 {
+		b.Error("the story has no claim")
+	}
+}
+
+func historyShowsTheRow(b *bed) {
+	s := order()
+	id := b.enqueueOne(s)
+	types := func() []string {
+		b.Helper()
+		var t []string
+		for _, e := range b.history(id) {
+			t = append(t, e.Type)
+		}
+		return t
+	}
+	b.equal("history of a pending order", types(), []string{job.EventOrderCreated})
+	b.Advance(time.Second)
+	j := b.claimOne(b.worker())
+	b.equal("history of a running order", types(), []string{job.EventOrderCreated, job.EventJobClaimed})
+	b.story(b.lastEvent(id, job.EventJobClaimed), job.Event{
+		Type: job.EventJobClaimed, JobID: id, WorkerID: j.WorkerID, Fence: 1,
+		Actor: job.ActorWorker(j.WorkerID), From: "pending", To: "in_progress",
+	})
+	b.Advance(time.Second)
+	b.complete(j.Lease())
+	b.equal("history of a completed order", types(), []string{job.EventOrderCreated, job.EventJobClaimed, job.EventJobCompleted})
+	created := b.history(id)[0]
+	b.equal("customer of the creation", created.CustomerID, s.CustomerID)
+	b.equal("creation", created.At, b.job(id).CreatedAt)
+}
+
+func clockIsOne(b *bed) {
+	b.must(b.Store.Ping(b.ctx))
+	other := b.Reopen(b.TB)
+	b.must(other.Ping(b.ctx))
+	from := b.now()
+	b.Advance(time.Hour)
+	to := b.now()
+	if moved := to.Sub(from); moved < time.Hour || moved > time.Hour+time.Minute {
+		b.Errorf("an hour moved the clock by %s", moved)
+	}
+	there, err := other.Now(b.ctx)
+	b.must(err)
+	b.within("the clock of the other handle", there, to, b.now())
+	b.equal("location", there.Location(), time.UTC)
+}
+
+func otherHandleSees(b *bed) {
+	j := b.running(order())
+	other := b.Reopen(b.TB)
+	got, err := other.Job(b.ctx, j.ID)
+	b.must(err)
+	b.equal("the job on another handle", got, j)
+	b.must(batchError(other.Complete(b.ctx, j.Lease())))
+	b.state(j.ID, job.Completed)
+}
