@@ -307,7 +307,7 @@ func (v *visitor) content(form *goquery.Selection, f directory.Field) string {
 	case f.File != "":
 		return string(v.logo)
 	case f.Value == "true":
-		return form.Find("[name=" + f.Name + "]").AttrOr("value", "")
+		return form.Find("[name="+f.Name+"]").AttrOr("value", "")
 	case f.Value != "":
 		return f.Value
 	case f.Profile == "category":

@@ -51,9 +51,9 @@ type Post struct {
 const (
 	OutcomeIncomplete = "incomplete body"
 	OutcomeOpen       = "open" // read, and not decided yet
-	OutcomeAccepted = "accepted"
-	OutcomeHeld     = "held"
-	OutcomeStep     = "step" // one of several, not the one that files
+	OutcomeAccepted   = "accepted"
+	OutcomeHeld       = "held"
+	OutcomeStep       = "step" // one of several, not the one that files
 )
 
 // Double is a business that a directory took in more than once.
