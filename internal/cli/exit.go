@@ -88,10 +88,14 @@ func sentence(err error) string {
 		return ""
 	}
 	text := "directorybolt: " + strings.TrimSpace(err.Error())
-	if remedy := remedyOf(err); remedy != "" {
-		text += " (" + remedy + ")"
+	remedy := remedyOf(err)
+	switch {
+	case remedy == "":
+		return text
+	case strings.Contains(text, "\n"): // a list of faults, one a line
+		return text + "\n" + remedy
 	}
-	return text
+	return text + " (" + remedy + ")"
 }
 
 // remedyOf finds what to do: what the error says itself, or what its kind asks for.
