@@ -1,0 +1,88 @@
+-- Statements on workers and their leases. Expiry lives here and nowhere else.
+-- Durations are microseconds.
+
+-- name: RegisterWorker
+INSERT INTO workers (id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until)
+SELECT $1, $2, $3, $4, $5, $6, at, at, at + $7::bigint * interval '1 microsecond'
+  FROM (SELECT clock_timestamp() AS at OFFSET 0) AS now
+    ON CONFLICT (id) DO NOTHING
+RETURNING id;
+
+-- name: GetWorker
+SELECT retired_at IS NULL, retired_at IS NULL AND lease_until > statement_timestamp()
+  FROM workers
+ WHERE id = $1;
+
+-- name: BeatWorker
+-- Nothing but the worker's own row, so that no lock on a job can delay a lease. A
+-- retirement at the same moment is waited for, and the guard then read again.
+UPDATE workers
+   SET beat_at = clock_timestamp(), lease_until = clock_timestamp() + $2::bigint * interval '1 microsecond'
+ WHERE id = $1 AND retired_at IS NULL
+RETURNING lease_until;
+
+-- name: LostLeases
+SELECT lease.id, lease.fence, coalesce(j.state, '')
+  FROM unnest($1::uuid[], $2::bigint[]) AS lease (id, fence)
+  LEFT JOIN jobs j ON j.id = lease.id
+ WHERE j.id IS NULL OR j.fence <> lease.fence OR j.state <> 'in_progress';
+
+-- name: RetireWorker
+-- Compare and set: of two callers one finds the worker retired already.
+WITH retired AS (
+    UPDATE workers
+       SET retired_at = clock_timestamp(), retired_cause = $2
+     WHERE id = $1 AND retired_at IS NULL
+    RETURNING id, host, pid, retired_at, retired_cause
+),
+told AS (
+    INSERT INTO events (id, at, type, worker_id, actor, cause, detail)
+    SELECT directorybolt_uuid7(), retired_at, 'worker.retired', id, $3, retired_cause,
+           jsonb_strip_nulls(jsonb_build_object('host', host, 'pid', pid, 'reason', nullif($4::text, '')))
+      FROM retired
+)
+SELECT id
+  FROM retired;
+
+-- name: RetireExpiredWorkers
+-- SKIP LOCKED: a row that is locked is being renewed, or retired by another caller.
+-- The UPDATE repeats the condition on the row it changes: a beat that came in
+-- between has made it false.
+WITH expired AS MATERIALIZED (
+    SELECT id
+      FROM workers
+     WHERE retired_at IS NULL AND lease_until <= statement_timestamp()
+     ORDER BY id
+       FOR UPDATE SKIP LOCKED
+),
+retired AS (
+    UPDATE workers w
+       SET retired_at = clock_timestamp(), retired_cause = 'lease_expired'
+      FROM expired
+     WHERE w.id = expired.id AND w.retired_at IS NULL AND w.lease_until <= statement_timestamp()
+    RETURNING w.*
+),
+told AS (
+    INSERT INTO events (id, at, type, worker_id, actor, cause, detail)
+    SELECT directorybolt_uuid7(), retired_at, 'worker.retired', id, 'system', retired_cause,
+           jsonb_build_object('host', host, 'pid', pid, 'lease_until', to_char(lease_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+      FROM retired
+)
+SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
+  FROM retired;
+
+-- name: ListWorkers
+SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
+  FROM workers
+ WHERE retired_at IS NULL OR retired_at > statement_timestamp() - $1::bigint * interval '1 microsecond'
+ ORDER BY started_at, id;
+
+-- name: PruneWorkers
+-- A worker whose jobs were not recovered yet is kept: recovery must see that it is
+-- retired.
+DELETE FROM workers
+ WHERE id IN (SELECT w.id
+                FROM workers w
+               WHERE w.retired_at < $1::timestamptz
+                 AND NOT EXISTS (SELECT FROM jobs j WHERE j.worker_id = w.id AND j.state = 'in_progress')
+               LIMIT $2);
