@@ -16,6 +16,7 @@ TESTPG := $(if $(wildcard internal/dbtest/cmd/testpg),go run ./internal/dbtest/c
 TEST_PARALLEL ?= 2
 TEST_TIMEOUT  ?= 10m
 FUZZTIME      ?= 10s
+BENCH         ?= .
 
 .PHONY: help
 help: ## list the targets
@@ -49,9 +50,9 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: build ## the figures of docs/performance.md, on this machine
-	scripts/need.sh postgresql
-	$(TESTPG) ./$(BIN) bench
+bench: ## the figures of docs/performance.md, on this machine; BENCH=Drain picks some
+	scripts/need.sh postgresql pgbouncer
+	$(TESTPG) go test -run '^$$' -bench '$(BENCH)' -timeout 60m ./internal/bench
 
 .PHONY: clean
 clean: ## remove what was built, the tools included
