@@ -162,16 +162,16 @@ type honeypot struct{ plain }
 
 func (c *honeypot) sheet() sheet {
 	f := standardSheet()
-	trap := func(name, label, hide string) control {
+	trap := func(name, label, class string, hide template.HTMLAttr) control {
 		t := offer("", name, "text", label)
-		t.Trap, t.Hide = true, template.HTMLAttr(hide)
+		t.Trap, t.Class, t.Hide = true, class, hide
 		return t
 	}
 	f.Controls = append([]control{
-		trap("url", "Website (leave this empty)", ` style="display:none"`),
-		trap("email_confirm", "E-mail again", ` class="hp-field" aria-hidden="true"`),
+		trap("url", "Website (leave this empty)", "", ` style="display:none"`),
+		trap("email_confirm", "E-mail again", "hp-field", ` aria-hidden="true"`),
 	}, f.Controls...)
-	f.Controls = append(f.Controls, trap("fax_number", "Fax", ` hidden`))
+	f.Controls = append(f.Controls, trap("fax_number", "Fax", "", ` hidden`))
 	return f
 }
 

@@ -196,6 +196,10 @@ func (c *hugePage) form(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+func (c *hugePage) describe(d *directory.Directory) {
+	d.Pacing.Timeout = directory.Duration(max(15*time.Second, c.scaled(15*time.Second)))
+}
+
 // endlessPage never gets to its form.
 type endlessPage struct{ plain }
 

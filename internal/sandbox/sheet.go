@@ -42,10 +42,11 @@ type control struct {
 	Required     bool
 	Max          int
 	Autocomplete string
-	ByLabel      bool // the catalog names the label, not the control
-	Unnamed      bool // the catalog does not name it at all
-	Trap         bool // must stay empty
-	Hide         template.HTMLAttr
+	ByLabel      bool              // the catalog names the label, not the control
+	Unnamed      bool              // the catalog does not name it at all
+	Trap         bool              // must stay empty
+	Hide         template.HTMLAttr // on the row, with Trap
+	Class        string            // of the row, with Trap
 }
 
 type option struct{ Value, Text string }

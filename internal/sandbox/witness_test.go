@@ -61,6 +61,16 @@ func TestTokenCountsOnlyWithItsOwnCookie(t *testing.T) {
 	}
 }
 
+func TestHoneypotsAreHiddenFromPeople(t *testing.T) {
+	_, v := only(t, "honeypot", 1)
+	p := mustGet(t, v)
+	for _, row := range []string{"[style*=none] [name=url]", ".hp-field [name=email_confirm][tabindex='-1']", "[hidden] [name=fax_number]"} {
+		if n := p.doc.Find("div.row" + row).Length(); n != 1 {
+			t.Errorf("%d controls match %s, want 1", n, row)
+		}
+	}
+}
+
 func TestFilledHoneypotIsSpam(t *testing.T) {
 	for _, trap := range []string{"url", "email_confirm", "fax_number"} {
 		b, v := only(t, "honeypot", 1)
