@@ -10,7 +10,7 @@ import (
 
 func TestCatalogLintsClean(t *testing.T) {
 	b := start(t, Config{})
-	text := b.CatalogYAML()
+	text := catalogYAML(t, b)
 	findings, err := directory.LintFS(fstest.MapFS{"catalog.yaml": {Data: text}}, "catalog.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -23,9 +23,18 @@ func TestCatalogLintsClean(t *testing.T) {
 	}
 }
 
+func catalogYAML(t testing.TB, b *Sandbox) []byte {
+	t.Helper()
+	text, err := b.CatalogYAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func TestCatalogReadsBackAsWritten(t *testing.T) {
 	b := start(t, Config{Scale: 0.3})
-	text := b.CatalogYAML()
+	text := catalogYAML(t, b)
 	catalog, err := directory.LoadFS(fstest.MapFS{"catalog.yaml": {Data: text}}, "catalog.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -30,8 +30,13 @@ func (b *Sandbox) serveWitness(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (b *Sandbox) serveCatalog(w http.ResponseWriter, _ *http.Request) {
+	out, err := b.CatalogYAML()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/yaml")
-	w.Write(b.yaml)
+	w.Write(out)
 }
 
 // elsewhere is the other host of directories that send posts away: it lists what

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +80,6 @@ type Sandbox struct {
 	started time.Time
 	sites   []*site
 	control *origin
-	yaml    []byte        // the catalog
 	done    chan struct{} // closed when the sandbox ends; every delay ends with it
 	once    sync.Once
 	stop    func() bool // detaches from the context of Start
@@ -124,9 +122,6 @@ func (b *Sandbox) open(ctx context.Context) error {
 			return fmt.Errorf("open directory %s of the sandbox: %w", s.slug, err)
 		}
 	}
-	if err := b.writeCatalog(); err != nil {
-		return err
-	}
 	for _, s := range b.sites {
 		s.serve()
 	}
@@ -165,18 +160,16 @@ func (b *Sandbox) Catalog() []directory.Directory {
 	return out
 }
 
-// CatalogYAML is the catalog in the documented format. The slice is the caller's.
-func (b *Sandbox) CatalogYAML() []byte { return bytes.Clone(b.yaml) }
-
-func (b *Sandbox) writeCatalog() (err error) {
+// CatalogYAML is the catalog in the documented format.
+func (b *Sandbox) CatalogYAML() ([]byte, error) {
 	doc := struct {
 		Directories []directory.Directory `yaml:"directories"`
 	}{b.Catalog()}
-	b.yaml, err = yaml.MarshalWithOptions(doc, yaml.OmitEmpty(), yaml.IndentSequence(true))
+	out, err := yaml.MarshalWithOptions(doc, yaml.OmitEmpty(), yaml.IndentSequence(true))
 	if err != nil {
-		return fmt.Errorf("write the catalog of the sandbox: %w", err)
+		return nil, fmt.Errorf("write the catalog of the sandbox: %w", err)
 	}
-	return nil
+	return out, nil
 }
 
 // Behaviour returns the behaviour of a directory of this sandbox.
