@@ -31,10 +31,10 @@ var verbs = []verb{
 		return batchError(b.Store.Complete(b.ctx, l))
 	}},
 	{name: "fail", as: "fail with attempts left", refusal: job.ErrLeaseLost, act: func(b *bed, _ job.Job, l job.Lease) error {
-		return second(b.Store.Fail(b.ctx, l, job.Failure{Cause: "again", Class: job.ClassTransient, Delay: time.Hour}))
+		return errorOf(b.Store.Fail(b.ctx, l, job.Failure{Cause: "again", Class: job.ClassTransient, Delay: time.Hour}))
 	}},
 	{name: "fail", as: "fail for good", refusal: job.ErrLeaseLost, act: func(b *bed, _ job.Job, l job.Lease) error {
-		return second(b.Store.Fail(b.ctx, l, job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true}))
+		return errorOf(b.Store.Fail(b.ctx, l, job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true}))
 	}},
 	{name: "release", refusal: job.ErrLeaseLost, act: func(b *bed, _ job.Job, l job.Lease) error {
 		return batchError(b.Store.Release(b.ctx, "drain", l))
@@ -88,7 +88,7 @@ var starts = []struct {
 	{"in progress with one crash left", job.InProgress, 1, func(*bed, job.Job, job.Lease) {}},
 	{"completed", job.Completed, 3, func(b *bed, _ job.Job, l job.Lease) { b.must(batchError(b.Store.Complete(b.ctx, l))) }},
 	{"failed", job.Failed, 3, func(b *bed, _ job.Job, l job.Lease) {
-		b.must(second(b.Store.Fail(b.ctx, l, job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true})))
+		b.must(errorOf(b.Store.Fail(b.ctx, l, job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true})))
 	}},
 	{"cancelled while pending", job.Cancelled, 3, func(b *bed, j job.Job, l job.Lease) {
 		b.must(batchError(b.Store.Release(b.ctx, "drain", l)))
@@ -141,7 +141,7 @@ func everyArrowAndNoOther(b *bed) {
 	nobody := job.NewID()
 	b.fails("cancel of no job", b.Store.Cancel(b.ctx, nobody, staff), job.ErrNotFound)
 	b.fails("redrive of no job", b.Store.Redrive(b.ctx, nobody, staff), job.ErrNotFound)
-	b.fails("history of no job", second(b.Store.History(b.ctx, nobody)), job.ErrNotFound)
+	b.fails("history of no job", errorOf(b.Store.History(b.ctx, nobody)), job.ErrNotFound)
 	for _, v := range verbs {
 		if v.refusal == job.ErrLeaseLost {
 			l := job.Lease{JobID: nobody, Fence: 1, WorkerID: nobody}

@@ -30,7 +30,8 @@ var staff = job.By{Actor: "cli:ann", Reason: "asked by the customer"}
 type bed struct {
 	testing.TB
 	Subject
-	ctx context.Context
+	ctx   context.Context
+	other Store // second gives it
 }
 
 func newBed(t testing.TB, f Factory, o Options) *bed {
@@ -250,7 +251,7 @@ func (b *bed) messages(kind string) []job.Message {
 // waits for all. The handle alternates between the subject's and a second one.
 func (b *bed) atOnce(n int, act func(i int, s Store)) {
 	b.Helper()
-	handles := []Store{b.Store, b.Reopen(b.TB)}
+	handles := []Store{b.Store, b.second()}
 	start, done := make(chan struct{}), make(chan struct{})
 	for i := range n {
 		go func() {
@@ -273,6 +274,14 @@ func (b *bed) eventually(what string, holds func() bool) {
 			b.Fatalf("%s: not within %s", what, patience)
 		}
 	}
+}
+
+// second is another handle on the same data, the same at each call.
+func (b *bed) second() Store {
+	if b.other == nil {
+		b.other = b.Reopen(b.TB)
+	}
+	return b.other
 }
 
 // numberOf counts the rows of a table that match a condition.

@@ -141,7 +141,7 @@ func claimPassesOverPaused(b *bed) {
 	w := b.worker()
 	give := func(l job.Lease) {
 		b.Helper()
-		b.must(second(b.Store.Release(b.ctx, "given back", l)))
+		b.must(errorOf(b.Store.Release(b.ctx, "given back", l)))
 	}
 
 	b.must(b.Store.Pause(b.ctx, job.Scope{Customer: ann.CustomerID}, staff))
@@ -253,20 +253,20 @@ func fenceOnlyGrows(b *bed) {
 	}
 
 	l := claimed(1)
-	b.must(second(b.Store.Release(b.ctx, "drain", l)))
+	b.must(errorOf(b.Store.Release(b.ctx, "drain", l)))
 	pending(0)
 	l = claimed(1)
 	b.must(b.Store.Snooze(b.ctx, l, 0, "cap"))
 	pending(0)
 	l = claimed(1)
-	b.must(second(b.Store.Fail(b.ctx, l, job.Failure{Cause: "no", Class: job.ClassTransient})))
+	b.must(errorOf(b.Store.Fail(b.ctx, l, job.Failure{Cause: "no", Class: job.ClassTransient})))
 	pending(1)
 	l = claimed(2)
 	b.must(b.Store.Retire(b.ctx, l.WorkerID, job.RetiredLockLost, job.By{Actor: job.ActorSystem}))
 	b.equal("jobs recovered", len(b.recover()), 1)
 	pending(2)
 	l = claimed(3)
-	b.must(second(b.Store.Fail(b.ctx, l, job.Failure{Cause: "never", Class: job.ClassPermanent, Permanent: true})))
+	b.must(errorOf(b.Store.Fail(b.ctx, l, job.Failure{Cause: "never", Class: job.ClassPermanent, Permanent: true})))
 	b.must(b.Store.Redrive(b.ctx, id, staff))
 	pending(0)
 	l = claimed(1)

@@ -44,7 +44,7 @@ func enqueueStoresTheSpec(b *bed) {
 		Package: "starter", Quota: 50, ValueCents: 14900, Canary: true,
 		MaxAttempts: 7, CrashBudget: 4, IdempotencyKey: "checkout-1",
 	})
-	b.fails("a job that is not there", second(b.Store.Job(b.ctx, job.NewID())), job.ErrNotFound)
+	b.fails("a job that is not there", errorOf(b.Store.Job(b.ctx, job.NewID())), job.ErrNotFound)
 }
 
 func enqueueFillsDefaults(b *bed) {
@@ -113,7 +113,7 @@ func enqueueIsIdempotent(b *bed) {
 
 	w := b.worker()
 	for _, j := range b.claim(w, 10) {
-		b.must(second(b.Store.Complete(b.ctx, j.Lease())))
+		b.must(errorOf(b.Store.Complete(b.ctx, j.Lease())))
 	}
 	late, err := b.Store.Enqueue(b.ctx, keyed)
 	b.must(err)
@@ -184,5 +184,5 @@ func enqueueIsAllOrNone(b *bed) {
 	b.equal("messages", b.numberOf("outbox", "1 = 1"), int64(0))
 }
 
-// second drops the first result of a call.
-func second[T any](_ T, err error) error { return err }
+// errorOf drops the first result of a call.
+func errorOf[T any](_ T, err error) error { return err }

@@ -52,7 +52,7 @@ func pruneForgets(b *bed) {
 	p := b.prune(job.Retention{})
 	b.equal("jobs pruned", p.Jobs, int64(2))
 	for _, id := range []job.ID{completed, cancelled} {
-		b.fails("a pruned job", second(b.Store.Job(b.ctx, id)), job.ErrNotFound)
+		b.fails("a pruned job", errorOf(b.Store.Job(b.ctx, id)), job.ErrNotFound)
 		b.equal("events left of a pruned job", b.numberOf("events", "job_id = '%s'", id), int64(0))
 	}
 	b.equal("the dead letter", b.job(failed), letter)
@@ -139,14 +139,14 @@ func pruneKeepsUnsent(b *bed) {
 func enqueueWakes(b *bed) {
 	ctx, end := context.WithCancel(b.ctx)
 	defer end()
-	other := b.Reopen(b.TB)
+	other := b.second()
 	here, there := b.Store.Wake(ctx), other.Wake(ctx)
 	for _, enqueuer := range []Store{b.Store, other} {
 		for what, woken := range map[string]<-chan struct{}{"this": here, "the other": there} {
 			// One wake-up may be lost by contract, and a subscription may still be on
 			// its way; so the enqueue is repeated, and the wait has an end.
 			for end := time.Now().Add(patience); ; {
-				b.must(second(enqueuer.Enqueue(b.ctx, job.Spec{Kind: job.KindNoop})))
+				b.must(errorOf(enqueuer.Enqueue(b.ctx, job.Spec{Kind: job.KindNoop})))
 				if wokenWithin(woken, time.Second) {
 					break
 				}

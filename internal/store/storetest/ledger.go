@@ -231,8 +231,8 @@ func intendCommits(b *bed) {
 		[]any{"alpha", "planned", "submitting", j.Fence, j.WorkerID, job.ActorWorker(j.WorkerID)})
 
 	b.intact(got, func() {
-		b.fails("a second intent", second(b.Store.Intend(b.ctx, j.Lease(), got.ID, budget)), job.ErrState)
-		b.fails("intent of no submission", second(b.Store.Intend(b.ctx, j.Lease(), uuid.New(), budget)), job.ErrNotFound)
+		b.fails("a second intent", errorOf(b.Store.Intend(b.ctx, j.Lease(), got.ID, budget)), job.ErrState)
+		b.fails("intent of no submission", errorOf(b.Store.Intend(b.ctx, j.Lease(), uuid.New(), budget)), job.ErrNotFound)
 	})
 	b.settle(j.Lease(), got, outcome(directory.Planned))
 	b.equal("tries of the second intent", b.intend(j.Lease(), got).Tries, 2)
@@ -277,8 +277,8 @@ func ledgerRefusesStaleLease(b *bed) {
 	b.crash(j)
 	next := b.claimOne(b.worker())
 	for what, act := range map[string]func(l job.Lease) error{
-		"plan":    func(l job.Lease) error { return second(b.Store.Plan(b.ctx, l, directory.Plan{Identity: identity})) },
-		"intend":  func(l job.Lease) error { return second(b.Store.Intend(b.ctx, l, subs[1].ID, budget)) },
+		"plan":    func(l job.Lease) error { return errorOf(b.Store.Plan(b.ctx, l, directory.Plan{Identity: identity})) },
+		"intend":  func(l job.Lease) error { return errorOf(b.Store.Intend(b.ctx, l, subs[1].ID, budget)) },
 		"settle":  func(l job.Lease) error { return b.Store.Settle(b.ctx, l, subs[0].ID, outcome(directory.Submitted)) },
 		"observe": func(l job.Lease) error { return b.Store.Observe(b.ctx, l, subs[0].ID, outcome(directory.Live)) },
 	} {
@@ -295,11 +295,11 @@ func ledgerRefusesStaleLease(b *bed) {
 		})
 	}
 	b.complete(next.Lease())
-	b.fails("intent for a completed order", second(b.Store.Intend(b.ctx, next.Lease(), subs[1].ID, budget)), job.ErrLeaseLost)
+	b.fails("intent for a completed order", errorOf(b.Store.Intend(b.ctx, next.Lease(), subs[1].ID, budget)), job.ErrLeaseLost)
 
 	unplanned := b.running(order())
 	b.crash(unplanned)
-	b.fails("plan under a stale lease", second(b.Store.Plan(b.ctx, unplanned.Lease(), directory.Plan{Choices: choices("a"), Shortfall: 3, Identity: "x"})), job.ErrLeaseLost)
+	b.fails("plan under a stale lease", errorOf(b.Store.Plan(b.ctx, unplanned.Lease(), directory.Plan{Choices: choices("a"), Shortfall: 3, Identity: "x"})), job.ErrLeaseLost)
 	b.equal("submissions of it", len(b.submissions(unplanned.ID)), 0)
 	b.equal("shortfall of it", b.job(unplanned.ID).Shortfall, 0)
 }
@@ -319,7 +319,7 @@ func directoryIsTaken(b *bed) {
 			}
 			b.equal("directories held", b.held(who), []string{"alpha"})
 			b.intact(ours[0], func() {
-				b.fails("intent", second(b.Store.Intend(b.ctx, mine.Lease(), ours[0].ID, budget)), directory.ErrTaken)
+				b.fails("intent", errorOf(b.Store.Intend(b.ctx, mine.Lease(), ours[0].ID, budget)), directory.ErrTaken)
 				b.fails("needs_action", b.Store.Settle(b.ctx, mine.Lease(), ours[0].ID, outcome(directory.NeedsAction)), directory.ErrTaken)
 			})
 			// The order goes on without it.
@@ -603,7 +603,7 @@ func settleNeedsProof(b *bed) {
 // settleRacesRecover lets a retired worker settle while recovery takes its job:
 // whatever is refused has changed nothing, whatever is accepted is there.
 func settleRacesRecover(b *bed) {
-	other := b.Reopen(b.TB)
+	other := b.second()
 	for round := range 10 {
 		var slugs []string
 		for i := range 8 {

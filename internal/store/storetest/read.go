@@ -203,11 +203,27 @@ func historyShowsTheRow(b *bed) {
 	created := b.history(id)[0]
 	b.equal("customer of the creation", created.CustomerID, s.CustomerID)
 	b.equal("creation", created.At, b.job(id).CreatedAt)
+
+	// Work of any kind has its story, however little of it is kept as events.
+	noop := b.running(job.Spec{Kind: job.KindNoop})
+	b.complete(noop.Lease())
+	told := b.history(noop.ID)
+	if len(told) < 2 {
+		b.Fatalf("history of a completed noop has %d lines", len(told))
+	}
+	b.story(told[len(told)-2], job.Event{
+		Type: job.EventJobClaimed, JobID: noop.ID, WorkerID: noop.WorkerID, Fence: 1,
+		Actor: job.ActorWorker(noop.WorkerID), From: "pending", To: "in_progress",
+	})
+	b.story(told[len(told)-1], job.Event{
+		Type: job.EventJobCompleted, JobID: noop.ID, WorkerID: noop.WorkerID, Fence: 1,
+		Actor: job.ActorWorker(noop.WorkerID), From: "in_progress", To: "completed",
+	})
 }
 
 func clockIsOne(b *bed) {
 	b.must(b.Store.Ping(b.ctx))
-	other := b.Reopen(b.TB)
+	other := b.second()
 	b.must(other.Ping(b.ctx))
 	from := b.now()
 	b.Advance(time.Hour)
@@ -223,7 +239,7 @@ func clockIsOne(b *bed) {
 
 func otherHandleSees(b *bed) {
 	j := b.running(order())
-	other := b.Reopen(b.TB)
+	other := b.second()
 	got, err := other.Job(b.ctx, j.ID)
 	b.must(err)
 	b.equal("the job on another handle", got, j)

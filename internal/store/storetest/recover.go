@@ -216,7 +216,7 @@ func recoverOnce(b *bed) {
 // them: each job must go exactly one way, and both sides must agree on which.
 func recoverRacesFinish(b *bed) {
 	const rounds, n = 12, 16
-	other := b.Reopen(b.TB)
+	other := b.second()
 	for round := range rounds {
 		b.noops(n)
 		w := b.worker()
@@ -281,7 +281,7 @@ func pruneNeverStrands(b *bed) {
 	j := b.running(order())
 	b.expire(j.WorkerID)
 	b.Advance(400 * 24 * time.Hour)
-	b.must(second(b.Store.Prune(b.ctx, job.Retention{})))
+	b.must(errorOf(b.Store.Prune(b.ctx, job.Retention{})))
 	moved := b.recover()
 	if len(moved) != 1 || moved[0].ID != j.ID {
 		b.Fatalf("recovery moved %v, want the job whose owner died long ago", moved)

@@ -67,7 +67,7 @@ func beatKeepsTheLease(b *bed) {
 	}
 	b.equal("jobs recovered", len(b.recover()), 0)
 	b.complete(j.Lease())
-	b.fails("beat of nobody", second(b.Store.Beat(b.ctx, job.NewID(), lease, nil)), job.ErrNotFound)
+	b.fails("beat of nobody", errorOf(b.Store.Beat(b.ctx, job.NewID(), lease, nil)), job.ErrNotFound)
 }
 
 func beatTellsLostLeases(b *bed) {
@@ -203,7 +203,7 @@ func retireExpiredWaits(b *bed) {
 	b.within("retired", retired[0].RetiredAt, from, b.now())
 	b.equal("the other is still live", b.workerNow(late).RetiredCause, "")
 	b.equal("events", b.numberOf("events", "type = 'worker.retired' AND worker_id = '%s'", early), int64(1))
-	b.fails("its beat", second(b.Store.Beat(b.ctx, early, lease, nil)), job.ErrRetired)
+	b.fails("its beat", errorOf(b.Store.Beat(b.ctx, early, lease, nil)), job.ErrRetired)
 
 	again, err := b.Store.RetireExpired(b.ctx)
 	b.must(err)

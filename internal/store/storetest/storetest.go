@@ -85,6 +85,7 @@ func Run(t *testing.T, f Factory) {
 		{"Keep", keepPromises},
 		{"Ledger", ledgerPromises},
 		{"Pacer", pacerPromises},
+		{"Crowd", crowdPromises},
 	}
 	for _, s := range sections {
 		t.Run(s.name, func(t *testing.T) {
