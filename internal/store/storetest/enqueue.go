@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -178,6 +179,11 @@ func enqueueIsAllOrNone(b *bed) {
 	}
 	if _, err := b.Store.Enqueue(b.ctx, good, job.Spec{ID: known, Kind: job.KindNoop}); err == nil {
 		b.Error("a second job under the id of another was accepted")
+	}
+	cancelled, cancel := context.WithCancel(b.ctx)
+	cancel()
+	if _, err := b.Store.Enqueue(cancelled, good); !errors.Is(err, context.Canceled) {
+		b.Errorf("enqueue under a cancelled context: got error %v", err)
 	}
 	b.equal("pending jobs", b.counts()[job.Pending], int64(1))
 	b.equal("events", b.numberOf("events", "job_id <> '%s'", known), int64(0))

@@ -201,7 +201,7 @@ func historyShowsTheRow(b *bed) {
 	b.complete(j.Lease())
 	b.equal("history of a completed order", types(), []string{job.EventOrderCreated, job.EventJobClaimed, job.EventJobCompleted})
 	created := b.history(id)[0]
-	b.equal("customer of the creation", created.CustomerID, s.CustomerID)
+	b.equal("customer and order of the creation", []job.ID{created.CustomerID, created.OrderID}, []job.ID{s.CustomerID, id})
 	b.equal("creation", created.At, b.job(id).CreatedAt)
 
 	// Work of any kind has its story, however little of it is kept as events.

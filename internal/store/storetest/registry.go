@@ -86,7 +86,8 @@ func beatTellsLostLeases(b *bed) {
 	for i := range jobs {
 		held[i] = job.Held{Lease: jobs[i].Lease(), Progressed: true}
 	}
-	p, err := b.Store.Beat(b.ctx, w, lease, held)
+	nobodys := job.Lease{JobID: job.NewID(), Fence: 1, WorkerID: w}
+	p, err := b.Store.Beat(b.ctx, w, lease, append(held, job.Held{Lease: nobodys, Progressed: true}))
 	b.must(err)
 	got := map[job.Lease]job.State{}
 	for _, l := range p.Lost {
@@ -105,6 +106,10 @@ func beatTellsLostLeases(b *bed) {
 		}
 		delete(got, want.job.Lease())
 	}
+	if _, told := got[nobodys]; !told {
+		b.Error("the lease of a job that does not exist was not told as lost")
+	}
+	delete(got, nobodys)
 	b.equal("leases told as lost that are not", got, map[job.Lease]job.State{})
 	b.complete(kept.Lease())
 }
