@@ -2,6 +2,7 @@ package directory
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -46,8 +47,13 @@ func ReadProfile(path string) (*Business, error) { return Options{}.ReadProfile(
 // ParseProfile reads a profile with no option set, see [Options.ParseProfile].
 func ParseProfile(data []byte) (*Business, error) { return Options{}.ParseProfile(data) }
 
-// maxProfile holds a logo of the largest size in base64, and every text.
-const maxProfile = 10 << 20
+// Limits of a profile. JSON may hold a logo of the largest size in base64; YAML
+// is read by a parser whose time grows with the square of the size, so it may
+// hold every text and no such logo.
+const (
+	maxProfile     = 10 << 20
+	maxProfileYAML = 64 << 10
+)
 
 // ReadProfile reads a profile from a YAML or JSON file, normalized and checked. A
 // logo is a path relative to the file; it is read and becomes a data: URL. What
@@ -87,6 +93,10 @@ func (o Options) ParseProfile(data []byte) (*Business, error) {
 // parse reads a profile; a logo that is a path is read relative to dir, unless
 // dir is empty.
 func (o Options) parse(data []byte, dir string) (*Business, error) {
+	if len(data) > maxProfileYAML && !json.Valid(data) {
+		return nil, &ProfileError{[]Fault{{Message: fmt.Sprintf("has %d bytes and is not JSON, in YAML at most %d are read: "+
+			"name the logo's file instead of its content, or write JSON", len(data), maxProfileYAML)}}}
+	}
 	root, err := readTree(data)
 	if err != nil {
 		return nil, &ProfileError{[]Fault{{Message: err.Error()}}}

@@ -109,6 +109,7 @@ func TestUnreadableProfileSaysWhere(t *testing.T) {
 		"syntax":   {"name: a\ncity: \"b\n", "line 2: not readable as YAML"},
 		"alias":    {"name: &a x\ncity: *a", "line 1: anchors"},
 		"JSON":     {`{"name": "a",`, "not readable"},
+		"too long": {strings.Repeat("a: b\n", maxProfileYAML/5+1), "name the logo's file instead"},
 		"too deep": {strings.Repeat("[", 40) + strings.Repeat("]", 40), "nested too deeply"},
 	} {
 		t.Run(name, func(t *testing.T) {
