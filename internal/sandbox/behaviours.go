@@ -96,7 +96,7 @@ var Behaviours = []Behaviour{
 	{Name: "payment", What: "asks for money after the post", Expect: expectAction, Need: directory.NeedPayment, Lists: 1, make: as[payment]},
 	{Name: "paid_declared", What: "costs money, and the catalog knows", Expect: expectAction, Need: directory.NeedPayment, make: as[paidDeclared]},
 	{Name: "email_confirmation", What: "sends an e-mail to be confirmed", Expect: expectAction, Need: directory.NeedEmailVerification, Lists: 1, make: as[emailConfirmation]},
-	{Name: "no_robots_terms", What: "its terms forbid software", Expect: []directory.SubmissionState{directory.NeedsAction, directory.Skipped},
+	{Name: "terms_forbid", What: "its terms forbid software", Expect: []directory.SubmissionState{directory.NeedsAction, directory.Skipped},
 		Need: directory.NeedManual, make: as[automationForbidden]},
 
 	// refusals.go: when it says no, or later
@@ -120,7 +120,7 @@ var show = []string{
 	"form_moved", "half_answer", "created_201", "robots", "words_before", "redirect_loop", "base_href", "payment", "cut_before_body", "accept_charset",
 	"rejects", "moved_307", "paced", "meta_refresh", "unreachable", "upload_required", "error_for_ever", "words_before_fails", "endless_page", "captcha_declared",
 	"plain", "csrf", "inferred", "three_steps", "labels", "selects", "moderated_cut", "moved_away_307", "challenge", "login_declared",
-	"paid_declared", "no_robots_terms", "plain", "found_302",
+	"paid_declared", "terms_forbid", "plain", "found_302",
 }
 
 // cast assigns behaviours to n directories, by authority.

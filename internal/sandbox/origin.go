@@ -49,7 +49,7 @@ func (o *origin) counted(h http.Handler) http.Handler {
 		o.mu.Lock()
 		if o.closed {
 			o.mu.Unlock()
-			return
+			panic(http.ErrAbortHandler)
 		}
 		o.running.Add(1)
 		o.mu.Unlock()

@@ -206,7 +206,8 @@ type endlessPage struct{ plain }
 func (c *endlessPage) form(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	filler := []byte("<p>" + strings.Repeat("The form is coming soon. ", 2600) + "</p>\n")
-	for c.wait(time.Millisecond) {
+	for {
+		c.wait(time.Millisecond)
 		if _, err := w.Write(filler); err != nil {
 			return
 		}

@@ -171,15 +171,15 @@ func (s *site) retryAfter(d time.Duration) time.Duration {
 	return max(seconds, 1) * time.Second
 }
 
-// wait lets d pass, whatever the client does meanwhile; false when the sandbox ends.
-func (s *site) wait(d time.Duration) bool {
+// wait lets d pass, whatever the client does meanwhile. When the sandbox ends it
+// aborts the handler: the client sees a cut, and not an empty answer.
+func (s *site) wait(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
 	case <-s.box.done:
-		return false
+		panic(http.ErrAbortHandler)
 	}
 }
 

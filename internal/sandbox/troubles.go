@@ -18,9 +18,8 @@ func (c *slow) file(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l := c.accept(f)
-	if c.wait(c.scaled(2 * time.Second)) {
-		c.thank(w, l)
-	}
+	c.wait(c.scaled(2 * time.Second))
+	c.thank(w, l)
 }
 
 func (c *slow) describe(d *directory.Directory) {
@@ -148,13 +147,13 @@ type lateAnswer struct{ plain }
 
 func (c *lateAnswer) file(w http.ResponseWriter, r *http.Request) {
 	f := c.receive(w, r, c.page)
-	if f == nil || !c.wait(c.patience()*3/2) {
+	if f == nil {
 		return
 	}
+	c.wait(c.patience() * 3 / 2)
 	l := c.accept(f)
-	if c.wait(c.patience()) {
-		c.thank(w, l)
-	}
+	c.wait(c.patience())
+	c.thank(w, l)
 }
 
 func (c *lateAnswer) describe(d *directory.Directory) {
