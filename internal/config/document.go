@@ -12,8 +12,8 @@ func Markdown() string {
 
 <!-- Written from internal/config/settings.go by: go test ./internal/config -update -->
 
-Each setting has one name. As a flag it is lower case with dashes: ` + "`DATABASE_URL`" + ` is
-` + "`--database-url`" + `. What is given in several places counts in this order:
+Each setting has one name. Where a command has a flag for it, that is the name in lower case with
+dashes: ` + "`DATABASE_URL`" + ` is ` + "`--database-url`" + `. What is given in several places counts in this order:
 
 1. the flag,
 2. the environment,
