@@ -38,8 +38,9 @@ CREATE TABLE jobs (
 ) STRICT;
 
 -- Claim walks it from the front, one range for each priority. An entry leaves the
--- index with the state that put it there, so no claim walks over finished work.
-CREATE INDEX jobs_for_claim ON jobs (priority, due_at, id) WHERE state = 'pending' AND NOT quarantined;
+-- index with the state that put it there, so no claim walks over finished work;
+-- kind and customer let it pass over others' and paused jobs without their rows.
+CREATE INDEX jobs_for_claim ON jobs (priority, due_at, id, kind, customer_id) WHERE state = 'pending' AND NOT quarantined;
 CREATE INDEX jobs_quarantined ON jobs (due_at, id) WHERE state = 'pending' AND quarantined;
 -- Recovery and the beat look for the jobs of an owner.
 CREATE INDEX jobs_for_recovery ON jobs (worker_id) WHERE state = 'in_progress';

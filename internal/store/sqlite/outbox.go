@@ -1,0 +1,89 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+// hint says when a job is due.
+type hint struct {
+	job job.ID
+	due int64
+}
+
+// hint commits a wake-up for each job with its change, where a queue carries them.
+func (t *tx) hint(hints ...hint) error {
+	if !t.store.hints {
+		return nil
+	}
+	for _, h := range hints {
+		id := h.job.String()
+		err := t.send(job.MessageHint, id, `{"v":1,"job_id":"`+id+`"}`, h.due)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alert commits that a job ended as a dead letter.
+func (t *tx) alert(j *job.Job) error {
+	return t.send(job.MessageAlert, "dead_letter:"+j.ID.String(), list(struct {
+		V          int       `json:"v"`
+		JobID      job.ID    `json:"job_id"`
+		CustomerID job.ID    `json:"customer_id,omitzero"`
+		Kind       string    `json:"kind"`
+		Cause      string    `json:"cause"`
+		Class      string    `json:"class"`
+		Signature  string    `json:"signature"`
+		ValueCents int64     `json:"value_cents"`
+		Canary     bool      `json:"canary,omitempty"`
+		At         time.Time `json:"at"`
+	}{1, j.ID, j.CustomerID, j.Kind, j.Cause, j.Class, j.Signature, j.ValueCents, j.Canary, fromMicros(t.now)}), t.now)
+}
+
+func (t *tx) send(kind, key, payload string, notBefore int64) error {
+	_, err := t.exec(q.AddMessages, job.NewID().String(), kind, key, payload, notBefore, t.now)
+	return err
+}
+
+// TakeMessages implements [job.Outbox].
+func (s *Store) TakeMessages(ctx context.Context, limit int, hide time.Duration) ([]job.Message, error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("take messages: %w", &job.InvalidError{Field: "limit", Reason: "must be positive"})
+	}
+	var taken []job.Message
+	err := s.write(ctx, func(t *tx) (err error) {
+		taken, err = all(t, scanMessage, q.TakeMessages, t.now, t.now+hide.Microseconds(), limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take messages: %w", err)
+	}
+	return taken, nil
+}
+
+// MarkSent implements [job.Outbox].
+func (s *Store) MarkSent(ctx context.Context, ids ...job.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	err := s.write(ctx, func(t *tx) error {
+		_, err := t.exec(q.MarkMessagesSent, t.now, list(ids))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("mark messages sent: %w", err)
+	}
+	return nil
+}
+
+func scanMessage(r row) (m job.Message, err error) {
+	var payload string
+	err = r.Scan(&m.ID, &m.Kind, &m.Key, &payload, moment{&m.NotBefore}, &m.Attempts, moment{&m.CreatedAt})
+	m.Payload = []byte(payload)
+	return m, err
+}

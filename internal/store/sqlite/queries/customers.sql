@@ -1,0 +1,9 @@
+-- Statements on customers.
+
+-- name: EnsureCustomer
+INSERT INTO customers (id, email, name, canary, created_at)
+VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (lower(email)) WHERE erased_at IS NULL DO NOTHING;
+
+-- name: CustomerByEmail
+SELECT id FROM customers WHERE lower(email) = lower(?1) AND erased_at IS NULL;

@@ -1,0 +1,244 @@
+-- Statements on jobs. Every write about a running job names id, fence and state;
+-- no row changed means that the lease is lost. Lists go in as JSON arrays.
+
+-- name: EnqueueJobs
+INSERT INTO jobs (id, kind, priority, due_at, customer_id, package, quota, value_cents, canary, payload,
+    max_attempts, crash_budget, idempotency_key, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: EnqueuedBefore
+SELECT id FROM jobs WHERE idempotency_key = ?1;
+
+-- name: ClaimGuard
+-- Whether the worker may claim, and the kinds among ?3 that are not paused.
+SELECT retired_at IS NULL AND lease_until > ?2,
+    (SELECT json_group_array(value)
+       FROM json_each(?3)
+      WHERE NOT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('all', 'kind:' || value)))
+  FROM workers
+ WHERE id = ?1;
+
+-- name: ClaimJobs
+-- The due jobs of one priority. Only one writer at a time holds the file, so what
+-- the inner SELECT found is still pending when the UPDATE comes to it.
+UPDATE jobs
+   SET state = 'in_progress', fence = fence + 1, attempt = attempt + 1,
+       worker_id = ?1, claimed_at = ?2, progress_at = ?2
+ WHERE rowid IN (
+    SELECT rowid
+      FROM jobs INDEXED BY jobs_for_claim
+     WHERE state = 'pending' AND NOT quarantined AND priority = ?5 AND due_at <= ?2
+       AND kind IN (SELECT value FROM json_each(?4))
+       AND (customer_id IS NULL OR 'customer:' || customer_id NOT IN (SELECT scope FROM pauses))
+     ORDER BY due_at, id
+     LIMIT ?3)
+RETURNING id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
+    fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
+    created_at, claimed_at, progress_at, finished_at, cause, class, signature, idempotency_key;
+
+-- name: ClaimOldest
+-- The oldest due of any priority: one short range for each, then the oldest of these.
+UPDATE jobs
+   SET state = 'in_progress', fence = fence + 1, attempt = attempt + 1,
+       worker_id = ?1, claimed_at = ?2, progress_at = ?2
+ WHERE rowid IN (
+    WITH free (kind) AS MATERIALIZED (SELECT value FROM json_each(?4)),
+    due (job, due_at, id) AS (
+        SELECT * FROM (SELECT rowid, due_at, id FROM jobs INDEXED BY jobs_for_claim
+             WHERE state = 'pending' AND NOT quarantined AND priority = 1 AND due_at <= ?2 AND kind IN free
+               AND (customer_id IS NULL OR 'customer:' || customer_id NOT IN (SELECT scope FROM pauses))
+             ORDER BY due_at, id LIMIT ?3)
+        UNION ALL
+        SELECT * FROM (SELECT rowid, due_at, id FROM jobs INDEXED BY jobs_for_claim
+             WHERE state = 'pending' AND NOT quarantined AND priority = 2 AND due_at <= ?2 AND kind IN free
+               AND (customer_id IS NULL OR 'customer:' || customer_id NOT IN (SELECT scope FROM pauses))
+             ORDER BY due_at, id LIMIT ?3)
+        UNION ALL
+        SELECT * FROM (SELECT rowid, due_at, id FROM jobs INDEXED BY jobs_for_claim
+             WHERE state = 'pending' AND NOT quarantined AND priority = 3 AND due_at <= ?2 AND kind IN free
+               AND (customer_id IS NULL OR 'customer:' || customer_id NOT IN (SELECT scope FROM pauses))
+             ORDER BY due_at, id LIMIT ?3)
+        UNION ALL
+        SELECT * FROM (SELECT rowid, due_at, id FROM jobs INDEXED BY jobs_for_claim
+             WHERE state = 'pending' AND NOT quarantined AND priority = 4 AND due_at <= ?2 AND kind IN free
+               AND (customer_id IS NULL OR 'customer:' || customer_id NOT IN (SELECT scope FROM pauses))
+             ORDER BY due_at, id LIMIT ?3))
+    SELECT job FROM due ORDER BY due_at, id LIMIT ?3)
+RETURNING id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
+    fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
+    created_at, claimed_at, progress_at, finished_at, cause, class, signature, idempotency_key;
+
+-- name: ClaimQuarantined
+UPDATE jobs
+   SET state = 'in_progress', fence = fence + 1, attempt = attempt + 1,
+       worker_id = ?1, claimed_at = ?2, progress_at = ?2
+ WHERE rowid IN (
+    SELECT rowid
+      FROM jobs
+     WHERE state = 'pending' AND quarantined AND due_at <= ?2
+       AND kind IN (SELECT value FROM json_each(?4))
+       AND (customer_id IS NULL OR 'customer:' || customer_id NOT IN (SELECT scope FROM pauses))
+     ORDER BY due_at, id
+     LIMIT ?3)
+RETURNING id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
+    fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
+    created_at, claimed_at, progress_at, finished_at, cause, class, signature, idempotency_key;
+
+-- name: HasQuarantined
+SELECT EXISTS (
+    SELECT 1
+      FROM jobs
+     WHERE state = 'pending' AND quarantined AND due_at <= ?1
+       AND kind IN (SELECT value FROM json_each(?2)
+                     WHERE NOT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('all', 'kind:' || value)))
+       AND (customer_id IS NULL OR 'customer:' || customer_id NOT IN (SELECT scope FROM pauses)));
+
+-- name: CompleteJobs
+-- ?2 is a list of [id, fence].
+UPDATE jobs
+   SET state = 'completed', finished_at = ?1
+  FROM json_each(?2) AS lease
+ WHERE jobs.id = lease.value ->> 0
+   AND jobs.fence = lease.value ->> 1
+   AND jobs.state = 'in_progress'
+RETURNING jobs.id, jobs.fence, jobs.kind, jobs.customer_id, jobs.worker_id, jobs.attempt, jobs.claimed_at;
+
+-- name: RunningJob
+SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
+    fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
+    created_at, claimed_at, progress_at, finished_at, cause, class, signature, idempotency_key
+  FROM jobs
+ WHERE id = ?1 AND fence = ?2 AND state = 'in_progress';
+
+-- name: FailJob
+UPDATE jobs
+   SET state = ?3, failures = failures + 1, due_at = ?4, finished_at = ?5, claimed_at = ?6, progress_at = ?7,
+       quarantined = ?8, cause = ?9, class = ?10, signature = ?11
+ WHERE id = ?1 AND fence = ?2 AND state = 'in_progress';
+
+-- name: ReleaseJobs
+UPDATE jobs
+   SET state = 'pending', attempt = attempt - 1, claimed_at = NULL, progress_at = NULL
+ WHERE id = ?1 AND fence = ?2 AND state = 'in_progress';
+
+-- name: SnoozeJob
+UPDATE jobs
+   SET state = 'pending', attempt = attempt - 1, due_at = ?3, claimed_at = NULL, progress_at = NULL
+ WHERE id = ?1 AND fence = ?2 AND state = 'in_progress';
+
+-- name: CancelRunningJob
+UPDATE jobs
+   SET state = 'cancelled', finished_at = ?3, cause = ?4
+ WHERE id = ?1 AND fence = ?2 AND state = 'in_progress';
+
+-- name: ProgressJob
+UPDATE jobs
+   SET progress_at = ?3
+ WHERE id = ?1 AND fence = ?2 AND state = 'in_progress';
+
+-- name: RecoverableJobs
+-- Jobs whose owner is retired, with the cause of its retirement.
+SELECT w.retired_cause, j.id, j.kind, j.state, j.priority, j.due_at, j.customer_id, j.package, j.quota, j.shortfall,
+    j.value_cents, j.canary, j.payload, j.fence, j.attempt, j.failures, j.crashes, j.max_attempts, j.crash_budget,
+    j.quarantined, j.redrives, j.worker_id, j.created_at, j.claimed_at, j.progress_at, j.finished_at, j.cause, j.class,
+    j.signature, j.idempotency_key
+  FROM jobs AS j INDEXED BY jobs_for_recovery
+ CROSS JOIN workers AS w ON w.id = j.worker_id
+ WHERE j.state = 'in_progress' AND w.retired_at IS NOT NULL
+ LIMIT ?1;
+
+-- name: RecoverJobs
+-- The guard repeats what justified the move: same fence, still in progress, owner retired.
+UPDATE jobs
+   SET state = ?3, crashes = crashes + 1, due_at = ?4, finished_at = ?5, claimed_at = ?6, progress_at = ?7,
+       quarantined = ?8, cause = ?9, class = ?10, signature = ?11
+ WHERE id = ?1 AND fence = ?2 AND state = 'in_progress'
+   AND worker_id IN (SELECT id FROM workers WHERE retired_at IS NOT NULL);
+
+-- name: CancelJob
+UPDATE jobs
+   SET state = 'cancelled', finished_at = ?2, cause = ?3
+ WHERE id = ?1 AND state IN ('pending', 'in_progress');
+
+-- name: RedriveJob
+UPDATE jobs
+   SET state = 'pending', due_at = ?2, attempt = 0, failures = 0, crashes = 0, quarantined = 0,
+       redrives = redrives + 1, claimed_at = NULL, progress_at = NULL, finished_at = NULL
+ WHERE id = ?1 AND state = 'failed';
+
+-- name: GetJob
+SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
+    fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
+    created_at, claimed_at, progress_at, finished_at, cause, class, signature, idempotency_key
+  FROM jobs
+ WHERE id = ?1;
+
+-- name: ListJobs
+-- Newest first. An empty or NULL filter selects all.
+SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
+    fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
+    created_at, claimed_at, progress_at, finished_at, cause, class, signature, idempotency_key
+  FROM jobs
+ WHERE (?1 = '' OR state = ?1)
+   AND (?2 = '' OR kind = ?2)
+   AND (?3 OR NOT canary)
+   AND id < ?4
+ ORDER BY id DESC
+ LIMIT ?5;
+
+-- name: ListJobsOfCustomer
+SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
+    fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
+    created_at, claimed_at, progress_at, finished_at, cause, class, signature, idempotency_key
+  FROM jobs INDEXED BY jobs_of_customer
+ WHERE customer_id = ?6
+   AND (?1 = '' OR state = ?1)
+   AND (?2 = '' OR kind = ?2)
+   AND (?3 OR NOT canary)
+   AND id < ?4
+ ORDER BY id DESC
+ LIMIT ?5;
+
+-- name: CountJobs
+SELECT state, count(*)
+  FROM jobs
+ WHERE NOT canary
+ GROUP BY state;
+
+-- name: DueJobs
+-- Whether a claim may find something. It probes one range for each priority.
+SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND NOT quarantined AND priority = 1 AND due_at <= ?1)
+    OR EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND NOT quarantined AND priority = 2 AND due_at <= ?1)
+    OR EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND NOT quarantined AND priority = 3 AND due_at <= ?1)
+    OR EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND NOT quarantined AND priority = 4 AND due_at <= ?1)
+    OR EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND quarantined AND due_at <= ?1);
+
+-- name: PrunableJobs
+-- A page of jobs in the order they came, so that a pass can stop at the first that
+-- is too young and never walks the table.
+SELECT rowid, id, created_at, state IN ('completed', 'cancelled') AND finished_at < ?2
+  FROM jobs
+ WHERE rowid > ?1
+ ORDER BY rowid
+ LIMIT ?3;
+
+-- name: ArchiveJobs
+INSERT INTO job_archive (day, kind, package, state, canary, jobs, value_cents)
+SELECT date(finished_at / 1000000, 'unixepoch'), kind, coalesce(package, ''), state, canary, count(*), sum(value_cents)
+  FROM jobs
+ WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ('completed', 'cancelled')
+ GROUP BY 1, 2, 3, 4, 5
+    ON CONFLICT (day, kind, package, state, canary)
+    DO UPDATE SET jobs = jobs + excluded.jobs, value_cents = value_cents + excluded.value_cents;
+
+-- name: PruneJobs
+DELETE FROM jobs
+ WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ('completed', 'cancelled');
+
+-- name: PruneArchive
+DELETE FROM job_archive WHERE day < date(?1 / 1000000, 'unixepoch');
+
+-- name: StoreNow
+-- SQLite has no clock that other processes share and tests can turn; the store
+-- has one. This proves that the file answers.
+SELECT ?1;

@@ -1,0 +1,48 @@
+-- Statements on workers. A lease ends in one place: the worker's row.
+
+-- name: RegisterWorker
+INSERT INTO workers (id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)
+    ON CONFLICT (id) DO NOTHING;
+
+-- name: GetWorker
+SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
+  FROM workers
+ WHERE id = ?1;
+
+-- name: BeatWorker
+UPDATE workers
+   SET beat_at = ?2, lease_until = ?3
+ WHERE id = ?1 AND retired_at IS NULL;
+
+-- name: LostLeases
+-- Which of the leases [id, fence] are no longer their job's latest, and the state
+-- that job is in; NULL when there is none.
+SELECT lease.key, jobs.state
+  FROM json_each(?1) AS lease
+  LEFT JOIN jobs ON jobs.id = lease.value ->> 0
+ WHERE jobs.id IS NULL OR jobs.fence <> lease.value ->> 1 OR jobs.state <> 'in_progress';
+
+-- name: RetireWorker
+UPDATE workers
+   SET retired_at = ?2, retired_cause = ?3
+ WHERE id = ?1 AND retired_at IS NULL
+RETURNING id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause;
+
+-- name: RetireExpiredWorkers
+UPDATE workers
+   SET retired_at = ?1, retired_cause = ?2
+ WHERE retired_at IS NULL AND lease_until <= ?1
+RETURNING id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause;
+
+-- name: ListWorkers
+SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
+  FROM workers
+ WHERE retired_at IS NULL OR retired_at > ?1
+ ORDER BY started_at, id;
+
+-- name: PruneWorkers
+-- A worker that still owns a running job is kept: recovery needs its row.
+DELETE FROM workers
+ WHERE retired_at < ?1
+   AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.worker_id = workers.id AND jobs.state = 'in_progress');

@@ -1,0 +1,147 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/google/uuid"
+)
+
+// Job implements [job.Reader].
+func (s *Store) Job(ctx context.Context, id job.ID) (job.Job, error) {
+	j, err := one(s.read(ctx), scanJob, q.GetJob, id.String())
+	if err != nil {
+		return job.Job{}, fmt.Errorf("get job %s: %w", id, s.explain(err))
+	}
+	return j, nil
+}
+
+// Jobs implements [job.Reader].
+func (s *Store) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
+	if f.State != "" && !f.State.Valid() {
+		return nil, fmt.Errorf("list jobs: %w", &job.InvalidError{Field: "state", Reason: fmt.Sprintf("unknown state %q", f.State)})
+	}
+	if f.Limit < 0 {
+		return nil, fmt.Errorf("list jobs: %w", &job.InvalidError{Field: "limit", Reason: "must not be negative"})
+	}
+	if f.Before == uuid.Nil {
+		f.Before = uuid.Max
+	}
+	limit := min(cmp.Or(f.Limit, 50), 1000)
+	text, args := q.ListJobs, []any{string(f.State), f.Kind, f.Canaries, f.Before.String(), limit}
+	if f.Customer != uuid.Nil {
+		text, args = q.ListJobsOfCustomer, append(args, f.Customer.String())
+	}
+	jobs, err := all(s.read(ctx), scanJob, text, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list jobs: %w", s.explain(err))
+	}
+	return jobs, nil
+}
+
+// Counts implements [job.Reader].
+func (s *Store) Counts(ctx context.Context) (map[job.State]int64, error) {
+	type line struct {
+		state job.State
+		n     int64
+	}
+	lines, err := all(s.read(ctx), func(r row) (l line, err error) {
+		err = r.Scan(&l.state, &l.n)
+		return l, err
+	}, q.CountJobs)
+	if err != nil {
+		return nil, fmt.Errorf("count jobs: %w", s.explain(err))
+	}
+	counts := map[job.State]int64{}
+	for _, state := range job.States {
+		counts[state] = 0
+	}
+	for _, l := range lines {
+		counts[l.state] = l.n
+	}
+	return counts, nil
+}
+
+// History implements [job.Reader].
+func (s *Store) History(ctx context.Context, id job.ID) ([]job.Event, error) {
+	var j job.Job
+	var events []job.Event
+	err := s.snapshot(ctx, func(v view) (err error) {
+		if j, err = one(v, scanJob, q.GetJob, id.String()); err != nil {
+			return err
+		}
+		events, err = all(v, scanEvent, q.JobEvents, id.String())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("history of job %s: %w", id, err)
+	}
+	return wholeStory(&j, events), nil
+}
+
+// wholeStory adds to the events what only the row tells, and the claims of earlier
+// attempts, which the events that ended them tell.
+func wholeStory(j *job.Job, events []job.Event) []job.Event {
+	story := slices.Clone(events)
+	claimed := map[int64]bool{}
+	for _, e := range events {
+		if e.Type == job.EventJobClaimed {
+			claimed[e.Fence] = true
+		}
+	}
+	claim := func(fence int64, worker job.ID, at time.Time, attempt int) {
+		if at.IsZero() || claimed[fence] {
+			return
+		}
+		claimed[fence] = true
+		e := byOwner(job.Event{
+			At: at, Type: job.EventJobClaimed, V: 1, JobID: j.ID, CustomerID: j.CustomerID, WorkerID: worker, Fence: fence,
+			From: string(job.Pending), To: string(job.InProgress),
+		})
+		e.Detail = json.RawMessage(fmt.Sprintf(`{"attempt":%d}`, attempt))
+		story = append(story, e)
+	}
+	completed := false
+	for _, e := range events {
+		completed = completed || e.Type == job.EventJobCompleted
+		var d attemptDetail
+		if json.Unmarshal(e.Detail, &d) == nil {
+			claim(e.Fence, e.WorkerID, d.ClaimedAt, d.Attempt)
+		}
+	}
+	claim(j.Fence, j.WorkerID, j.ClaimedAt, j.Attempt)
+	if !isOrder(j.Kind) {
+		story = append(story, job.Event{
+			At: j.CreatedAt, Type: job.EventJobCreated, V: 1, JobID: j.ID, CustomerID: j.CustomerID,
+			Actor: job.ActorSystem, To: string(job.Pending),
+		})
+	}
+	if j.State == job.Completed && !completed {
+		e := byOwner(eventOf(job.EventJobCompleted, j, job.Completed))
+		e.At, e.V, e.From = j.FinishedAt, 1, string(job.InProgress)
+		story = append(story, e)
+	}
+	slices.SortStableFunc(story, func(a, b job.Event) int { return a.At.Compare(b.At) })
+	return story
+}
+
+// Now implements [job.Reader].
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	return one(s.read(ctx), func(r row) (at time.Time, err error) {
+		err = r.Scan(moment{&at})
+		return at, err
+	}, q.StoreNow, s.clock().UnixMicro())
+}
+
+// Ping implements [job.Reader]. It fails also when the schema is not there.
+func (s *Store) Ping(ctx context.Context) error {
+	if _, err := all(s.read(ctx), scanPause, q.ListPauses); err != nil {
+		return fmt.Errorf("ping: %w", s.explain(err))
+	}
+	return nil
+}

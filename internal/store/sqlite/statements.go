@@ -1,0 +1,27 @@
+package sqlite
+
+// statements has a field for each statement of queries/*.sql.
+type statements struct {
+	// customers.sql
+	EnsureCustomer, CustomerByEmail string
+	// events.sql
+	RecordEvents, JobEvents, PruneJobEvents, PruneEvents string
+	// jobs.sql
+	EnqueueJobs, EnqueuedBefore, ClaimGuard, ClaimJobs, ClaimOldest, ClaimQuarantined  string
+	HasQuarantined, CompleteJobs, RunningJob, FailJob, ReleaseJobs, SnoozeJob          string
+	CancelRunningJob, ProgressJob, RecoverableJobs, RecoverJobs, CancelJob, RedriveJob string
+	GetJob, ListJobs, ListJobsOfCustomer, CountJobs, DueJobs, PrunableJobs             string
+	ArchiveJobs, PruneJobs, PruneArchive, StoreNow                                     string
+	// outbox.sql
+	AddMessages, TakeMessages, MarkMessagesSent, PruneOutbox string
+	// pacing.sql
+	GetPacing, ReserveTurn, ReportTurn string
+	// pauses.sql
+	PauseScope, ResumeScope, ListPauses string
+	// submissions.sql
+	PlanSubmissions, RecordPlan, ListSubmissions, GetSubmission, HeldDirectories, IntendSubmission string
+	SettleSubmission, ObserveSubmission                                                            string
+	// workers.sql
+	RegisterWorker, GetWorker, BeatWorker, LostLeases, RetireWorker, RetireExpiredWorkers string
+	ListWorkers, PruneWorkers                                                             string
+}

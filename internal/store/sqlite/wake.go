@@ -1,0 +1,184 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"time"
+)
+
+// How often the file is looked at for commits of other processes while somebody
+// waits: often after one was seen, less when it has been quiet for a while. A look
+// costs some microseconds.
+const (
+	lookOften  = 10 * time.Millisecond
+	lookSeldom = 25 * time.Millisecond
+	quietAfter = time.Second
+)
+
+// wakes tells subscribers that work may have come: from this process by a
+// broadcast after the commit, from others by watching the file's data version.
+type wakes struct {
+	store *Store
+
+	mu       sync.Mutex
+	subs     map[chan struct{}]bool
+	watching bool
+	closed   bool
+	stopped  context.Context
+	cancel   context.CancelFunc
+	watchers sync.WaitGroup
+}
+
+func newWakes(s *Store) *wakes {
+	w := &wakes{store: s, subs: map[chan struct{}]bool{}}
+	w.stopped, w.cancel = context.WithCancel(context.Background())
+	return w
+}
+
+// Wake implements [job.Waker].
+func (s *Store) Wake(ctx context.Context) <-chan struct{} {
+	ch := make(chan struct{}, 1)
+	s.wakes.add(ch)
+	context.AfterFunc(ctx, func() { s.wakes.remove(ch) })
+	return ch
+}
+
+func (w *wakes) add(ch chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	w.subs[ch] = true
+	if !w.watching {
+		w.watching = true
+		w.watchers.Go(w.watch)
+	}
+}
+
+func (w *wakes) remove(ch chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.subs, ch)
+}
+
+// broadcast wakes everybody; who has a wake-up waiting needs no second.
+func (w *wakes) broadcast() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for ch := range w.subs {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// stop ends the watch and every subscription.
+func (w *wakes) stop() {
+	w.mu.Lock()
+	w.closed = true
+	clear(w.subs)
+	w.mu.Unlock()
+	w.cancel()
+	w.watchers.Wait()
+}
+
+// unwatched ends the watch when nobody is subscribed any more.
+func (w *wakes) unwatched() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.subs) == 0 {
+		w.watching = false
+	}
+	return !w.watching
+}
+
+// watch looks at the file until nobody waits. Where it cannot look, pollers are
+// the backstop; it tries again.
+func (w *wakes) watch() {
+	for {
+		err := w.look()
+		if err == nil || w.stopped.Err() != nil {
+			return
+		}
+		w.store.log.Warn("watching the database for other processes' work failed; polling goes on", "path", w.store.path, "error", err)
+		select {
+		case <-w.stopped.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// look polls on a connection of its own. It returns nil when nobody waits.
+func (w *wakes) look() error {
+	db, err := openDB(w.store.path, 1, "busy_timeout(1000)", "query_only(ON)")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	eye, err := openEye(db)
+	if err != nil {
+		return err
+	}
+	seen, err := eye.version()
+	if err != nil {
+		return err
+	}
+	// What was committed while nobody looked is not seen as a change.
+	w.broadcast()
+	changed := time.Now()
+	for {
+		wait := lookOften
+		if time.Since(changed) > quietAfter {
+			wait = lookSeldom
+		}
+		select {
+		case <-w.stopped.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		if w.unwatched() {
+			return nil
+		}
+		now, err := eye.version()
+		if err != nil {
+			return err
+		}
+		if now == seen {
+			continue
+		}
+		seen, changed = now, time.Now()
+		if due, err := eye.due(w.store.clock().UnixMicro()); err != nil {
+			return err
+		} else if due {
+			w.broadcast()
+		}
+	}
+}
+
+// eye is the connection that looks.
+type eye struct{ ver, dueJobs *sql.Stmt }
+
+func openEye(db *sql.DB) (e eye, err error) {
+	if e.ver, err = db.Prepare("PRAGMA data_version"); err != nil {
+		return e, err
+	}
+	e.dueJobs, err = db.Prepare(q.DueJobs)
+	return e, err
+}
+
+// version changes with every commit of any other connection.
+func (e eye) version() (v int64, err error) {
+	err = e.ver.QueryRowContext(unhurried).Scan(&v)
+	return v, err
+}
+
+// due reports whether a claim might find something: most commits are none of a
+// waiting worker's business.
+func (e eye) due(now int64) (due bool, err error) {
+	err = e.dueJobs.QueryRowContext(unhurried, now).Scan(&due)
+	return due, err
+}
