@@ -18,6 +18,8 @@ type Deps struct {
 	Ready func(ctx context.Context) error
 	// Draining reports that the process is on its way out; nil means never.
 	Draining func() bool
+	// Metrics answers GET /metrics; nil: nothing does.
+	Metrics http.Handler
 	// Log learns the cause when readiness changes; nil discards.
 	Log *slog.Logger
 }
@@ -27,7 +29,7 @@ const (
 	readyFor     = time.Second // an answer is good for so long
 )
 
-// New returns the handler of the probes: GET /livez and GET /readyz.
+// New returns the handler: GET /livez and GET /readyz for probes, and GET /metrics.
 func New(d Deps) http.Handler {
 	if d.Draining == nil {
 		d.Draining = func() bool { return false }
@@ -39,6 +41,9 @@ func New(d Deps) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", p.livez)
 	mux.HandleFunc("GET /readyz", p.readyz)
+	if d.Metrics != nil {
+		mux.Handle("GET /metrics", d.Metrics)
+	}
 	return mux
 }
 

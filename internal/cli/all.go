@@ -28,32 +28,32 @@ func (allCmd) Help() string {
 
 // Run serves until the context ends.
 func (allCmd) Run(ctx context.Context, a *app) error {
-	c, err := a.settings()
+	h, err := a.house()
 	if err != nil {
 		return err
 	}
-	catalog, err := loadCatalog(c.Catalog)
+	catalog, err := loadCatalog(h.config.Catalog)
 	if err != nil {
 		return err
 	}
 	// The port comes first: who cannot have it has not touched anything.
-	ln, err := listen(ctx, c.Bind, c.Port)
+	ln, err := listen(ctx, h.config.Bind, h.config.Port)
 	if err != nil {
 		return err
 	}
 	defer ln.Close()
-	log := a.logger(c)
-	s, err := a.openOwn(ctx, c, log)
+	s, err := h.openOwn(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	p, err := newProcess(c, s, catalog, log)
+	p, err := h.process(s, catalog)
 	if err != nil {
 		return err
 	}
-	p.services = append(p.services, retention(s, job.Retention{Finished: c.Retention()}, log), p.probes(ln, s, log))
-	log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(c), "url", "http://"+ln.Addr().String(), "directories", catalog.Len())
-	defer log.InfoContext(ctx, "stopped")
+	p.services = append(p.services, retention(s, job.Retention{Finished: h.config.Retention()}, h.log), p.http(ln, s, h))
+	h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
+		"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
+	defer h.log.InfoContext(ctx, "stopped")
 	return p.run(ctx)
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/directorybolt/directorybolt/internal/config"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/telemetry"
 )
 
 // app is what commands share: where they print, and what was set for all of them.
@@ -18,16 +20,15 @@ type app struct {
 	model  *kong.Application
 	env    []string
 	flags  map[string]string // settings given as flags
+	loaded *config.Config    // nil before settings were asked for
 	stdout io.Writer         // data
 	stderr io.Writer         // chatter
-	screen terminal          // what stderr can show
 }
 
-func newApp(p Process, g globals, model *kong.Application) *app {
-	a := &app{globals: g, model: model, env: p.Environ, stdout: p.Stdout, stderr: p.Stderr}
-	a.screen = terminalOf(p.Stderr, a.getenv, g.NoColor)
-	return a
-}
+func newApp(p Process) *app { return &app{env: p.Environ, stdout: p.Stdout, stderr: p.Stderr} }
+
+// screen is what stderr can show.
+func (a *app) screen() terminal { return terminalOf(a.stderr, a.getenv, a.NoColor) }
 
 // getenv is the last value of name in the environment; empty when there is none.
 func (a *app) getenv(name string) string {
@@ -46,6 +47,18 @@ func valueOf(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// complain tells why the command failed. A driver may have put into its error
+// what it was given, so secrets are taken out.
+func (a *app) complain(err error) {
+	var secrets []string
+	if a.loaded != nil {
+		secrets = a.loaded.Secrets()
+	}
+	if text := sentence(err); text != "" {
+		fmt.Fprintln(a.stderr, telemetry.NewScrubber(secrets).Scrub(text))
+	}
 }
 
 // say prints a line of chatter.

@@ -22,10 +22,9 @@ type Process struct {
 // Main runs the command line and returns the exit status. Ending ctx asks running
 // commands to drain; its cause should be [Interrupted].
 func Main(ctx context.Context, p Process) int {
-	err := run(ctx, p)
-	if text := sentence(err); text != "" {
-		fmt.Fprintln(p.Stderr, text)
-	}
+	a := newApp(p)
+	err := a.run(ctx, p.Args)
+	a.complain(err)
 	return statusOf(err)
 }
 
@@ -70,13 +69,14 @@ var groups = []kong.Group{
 
 const description = `DirectoryBolt submits a business to web directories, each of them once, and reports what happened.`
 
-func run(ctx context.Context, p Process) error {
+// run parses the command line and runs the command it names.
+func (a *app) run(ctx context.Context, args []string) error {
 	var c commands
 	helped := false
 	parser, err := kong.New(&c,
 		kong.Name("directorybolt"),
 		kong.Description(description),
-		kong.Writers(p.Stdout, p.Stderr),
+		kong.Writers(a.stdout, a.stderr),
 		kong.Exit(func(int) { helped = true }),
 		kong.ExplicitGroups(groups),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
@@ -84,20 +84,19 @@ func run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	if len(p.Args) == 0 {
-		parser.Stdout = p.Stderr
+	if len(args) == 0 {
+		parser.Stdout = a.stderr
 		_, _ = parser.Parse([]string{"--help"})
 		return exitWith(ExitUsage)
 	}
-	selected, err := parser.Parse(p.Args)
+	selected, err := parser.Parse(args)
 	if helped { // what follows --help does not matter
 		return nil
 	}
 	if err != nil {
 		return usage(err, "see: "+helpFor(err))
 	}
-	a := newApp(p, c.globals, parser.Model)
-	a.flags = settingFlags(selected)
+	a.globals, a.model, a.flags = c.globals, parser.Model, settingFlags(selected)
 	selected.BindTo(ctx, (*context.Context)(nil))
 	return ended(ctx, selected.Run(a))
 }

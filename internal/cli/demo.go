@@ -92,13 +92,18 @@ func (c demoCmd) perform(ctx context.Context, a *app, box *sandbox.Sandbox, pack
 	if err != nil {
 		return orderReport{}, err
 	}
-	log := a.fileLogger(settings, filepath.Join(dir, "demo.log"))
-	s, err := a.openOwn(ctx, settings, log)
+	logFile, err := os.Create(filepath.Join(dir, "demo.log"))
+	if err != nil {
+		return orderReport{}, err
+	}
+	defer logFile.Close()
+	h := house{config: settings, log: newLogger(settings, logFile)}
+	s, err := h.openOwn(ctx)
 	if err != nil {
 		return orderReport{}, err
 	}
 	defer s.Close()
-	p, err := newProcess(settings, s, catalog, log)
+	p, err := h.process(s, catalog)
 	if err != nil {
 		return orderReport{}, err
 	}
@@ -127,6 +132,7 @@ func (c demoCmd) prepare(a *app, box *sandbox.Sandbox, dir string) (config.Confi
 	}
 	settings.OutboundAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	settings.PollInterval = 100 * time.Millisecond
+	settings.DrainGrace = time.Second
 	catalog, err := loadCatalog(path)
 	return settings, catalog, err
 }

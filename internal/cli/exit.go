@@ -98,18 +98,11 @@ func sentence(err error) string {
 	return text + " (" + remedy + ")"
 }
 
-// remedyOf finds what to do: what the error says itself, or what its kind asks for.
+// remedyOf is what to do about err, where its text does not say so already.
 func remedyOf(err error) string {
 	var exit *exitError
-	switch {
-	case errors.As(err, &exit) && exit.remedy != "":
+	if errors.As(err, &exit) {
 		return exit.remedy
-	case errors.Is(err, job.ErrSchema):
-		return "run: directorybolt migrate up"
-	case errors.Is(err, job.ErrFull):
-		return "make room on the disk or raise the database's size limit; nothing was half-written"
-	case errors.Is(err, job.ErrReadOnly):
-		return "give this user the right to write there, or choose another place with --data-dir"
 	}
 	return ""
 }

@@ -29,7 +29,7 @@ func TestErrorsBecomeOneSentenceAndAStatus(t *testing.T) {
 		{"all well", exitWith(ExitOK), 0, ""},
 		{"interrupted", context.Canceled, 130, "directorybolt: context canceled"},
 		{"reader went away", fmt.Errorf("write: %w", syscall.EPIPE), 0, ""},
-		{"schema", fmt.Errorf("open the store: %w", job.ErrSchema), 1, "directorybolt: open the store: schema does not match (run: directorybolt migrate up)"},
+		{"schema", fmt.Errorf("open the store: %w", job.ErrSchema), 1, "directorybolt: open the store: schema does not match"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := statusOf(c.err); got != c.status {

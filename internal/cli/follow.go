@@ -22,6 +22,9 @@ func follow(ctx context.Context, a *app, s backend, id job.ID, title string) (or
 	defer tick.Stop()
 	for {
 		look, err := w.look(ctx, s, id)
+		if ctx.Err() != nil { // what the store made of that does not matter
+			return orderReport{}, ctx.Err()
+		}
 		if err != nil {
 			return orderReport{}, err
 		}
@@ -95,8 +98,8 @@ func (a *app) view(title string) view {
 	switch {
 	case a.Quiet:
 		return noView{}
-	case a.screen.live:
-		return &liveView{w: a.stderr, screen: a.screen, title: title}
+	case a.screen().live:
+		return &liveView{w: a.stderr, screen: a.screen(), title: title}
 	}
 	return &lineView{w: a.stderr}
 }

@@ -119,7 +119,7 @@ func summed(a *app, faults []error, of int) error {
 		return faults[0]
 	}
 	for _, err := range faults {
-		fmt.Fprintln(a.stderr, sentence(err))
+		a.complain(err)
 	}
 	if len(faults) < of {
 		return exitWith(ExitPartly)

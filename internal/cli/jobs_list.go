@@ -47,6 +47,9 @@ func (c jobsListCmd) Run(ctx context.Context, a *app) error {
 	if more {
 		jobs = jobs[:c.Limit]
 	}
+	for i := range jobs {
+		jobs[i].Payload = nil // a profile; jobs show --payload has it
+	}
 	header := []string{"ID", "KIND", "STATE", "PRIORITY", "PACKAGE", "FAILURES", "CRASHES", "CREATED", "CAUSE"}
 	if err := list(a, jobs, header, jobRow); err != nil {
 		return err

@@ -23,7 +23,11 @@ func (migrateUpCmd) Help() string {
 
 // Run migrates.
 func (migrateUpCmd) Run(ctx context.Context, a *app) error {
-	s, err := a.openUnmigrated(ctx, mayCreate)
+	h, err := a.errand()
+	if err != nil {
+		return err
+	}
+	s, err := h.connect(ctx, mayCreate)
 	if err != nil {
 		return err
 	}
@@ -50,7 +54,11 @@ func (migrateStatusCmd) Help() string {
 
 // Run lists the migrations.
 func (migrateStatusCmd) Run(ctx context.Context, a *app) error {
-	s, err := a.openUnmigrated(ctx, mustExist)
+	h, err := a.errand()
+	if err != nil {
+		return err
+	}
+	s, err := h.connect(ctx, mustExist)
 	if err != nil {
 		return err
 	}

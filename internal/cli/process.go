@@ -96,23 +96,33 @@ func cause(err error) error {
 	return err
 }
 
-// probes serves liveness and readiness on ln.
-func (p *process) probes(ln net.Listener, s backend, log *slog.Logger) func(ctx context.Context) error {
-	h := api.New(api.Deps{Ready: func(ctx context.Context) error { return ready(ctx, s) }, Draining: p.draining.Load, Log: log})
-	return func(ctx context.Context) error { return api.Serve(ctx, ln, h, log) }
+// http serves on ln.
+func (p *process) http(ln net.Listener, s backend, h house) func(ctx context.Context) error {
+	handler := api.New(api.Deps{
+		Ready:    readiness(s),
+		Draining: p.draining.Load,
+		Metrics:  h.metrics.Handler(),
+		Log:      h.log,
+	})
+	return func(ctx context.Context) error { return api.Serve(ctx, ln, handler, h.log) }
 }
 
-// ready reports why the store cannot serve.
-func ready(ctx context.Context, s backend) error {
-	if err := s.Ping(ctx); err != nil {
-		return err
+// readiness reports why the store cannot serve. Migrations go one way, so they
+// are asked about only until they are done.
+func readiness(s backend) func(ctx context.Context) error {
+	var migrated atomic.Bool
+	return func(ctx context.Context) error {
+		if err := s.Ping(ctx); err != nil || migrated.Load() {
+			return err
+		}
+		pending, err := pendingMigrations(ctx, s)
+		if err != nil {
+			return err
+		}
+		if len(pending) > 0 {
+			return fmt.Errorf("%s pending: %w", count(len(pending), "migration"), api.ErrMigrations)
+		}
+		migrated.Store(true)
+		return nil
 	}
-	pending, err := pendingMigrations(ctx, s)
-	if err != nil {
-		return err
-	}
-	if len(pending) > 0 {
-		return fmt.Errorf("%s pending: %w", count(len(pending), "migration"), api.ErrMigrations)
-	}
-	return nil
 }

@@ -28,13 +28,12 @@ func (sandboxCmd) Help() string {
 
 // Run serves until the context ends.
 func (c sandboxCmd) Run(ctx context.Context, a *app) error {
-	settings, err := a.settings()
+	h, err := a.house()
 	if err != nil {
 		return err
 	}
-	log := a.logger(settings)
 	box, err := sandbox.Start(ctx, sandbox.Config{
-		Count: c.Count, BasePort: c.BasePort, Seed: c.Seed, Scale: c.Scale, Behaviours: c.Behaviour, Log: log,
+		Count: c.Count, BasePort: c.BasePort, Seed: c.Seed, Scale: c.Scale, Behaviours: c.Behaviour, Log: h.log,
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -15,7 +16,9 @@ import (
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/stale"
 	"github.com/directorybolt/directorybolt/internal/store"
+	"github.com/directorybolt/directorybolt/internal/store/sqlite"
 	"github.com/directorybolt/directorybolt/internal/submit"
+	"github.com/directorybolt/directorybolt/internal/telemetry"
 	"github.com/directorybolt/directorybolt/internal/worker"
 )
 
@@ -32,38 +35,43 @@ type backend interface {
 	Close() error
 }
 
-// existence says what to do about a SQLite file that is not there.
-type existence bool
-
-const (
-	mustExist existence = false
-	mayCreate existence = true
-)
-
-// databasePath is the SQLite file of a data directory.
-func databasePath(c config.Config) string { return filepath.Join(c.DataDir, "directorybolt.db") }
-
-// storeName says which store the settings choose, without secrets.
-func storeName(c config.Config) string {
-	if c.DatabaseURL != "" {
-		return "postgres"
-	}
-	return databasePath(c)
+// house is what the rooms of one process are built from.
+type house struct {
+	config  config.Config
+	log     *slog.Logger
+	metrics *telemetry.Metrics // nil: nobody looks
 }
 
-// openStore opens the store that the settings name, for a command that looks or
-// acts and is gone. It takes no lock and migrates nothing.
-func (a *app) openStore(ctx context.Context) (backend, error) {
+// house loads the settings for a process that serves: it logs to stderr.
+func (a *app) house() (house, error) {
 	c, err := a.settings()
+	return house{c, newLogger(c, a.stderr), telemetry.NewMetrics()}, err
+}
+
+// errand loads the settings for a command that does one thing and is gone: what
+// it has to say it says itself.
+func (a *app) errand() (house, error) {
+	c, err := a.settings()
+	return house{config: c, log: slog.New(slog.DiscardHandler)}, err
+}
+
+func newLogger(c config.Config, w io.Writer) *slog.Logger {
+	return telemetry.NewLogger(w, telemetry.LogOptions{Level: c.LogLevel, Format: c.LogFormat, Secrets: c.Secrets()})
+}
+
+// openStore opens the store that the settings name, for an errand. It takes no
+// lock and migrates nothing.
+func (a *app) openStore(ctx context.Context) (backend, error) {
+	h, err := a.errand()
 	if err != nil {
 		return nil, err
 	}
-	return a.open(ctx, c, a.quietLogger(c))
+	return h.open(ctx)
 }
 
-// open opens a store and checks its schema.
-func (a *app) open(ctx context.Context, c config.Config, log *slog.Logger) (backend, error) {
-	s, err := connect(ctx, c, log, mustExist)
+// open opens the store and checks its schema.
+func (h house) open(ctx context.Context) (backend, error) {
+	s, err := h.connect(ctx, mustExist)
 	if err != nil {
 		return nil, err
 	}
@@ -73,28 +81,23 @@ func (a *app) open(ctx context.Context, c config.Config, log *slog.Logger) (back
 	return s, nil
 }
 
-// openUnmigrated opens a store whatever its schema, for migrations.
-func (a *app) openUnmigrated(ctx context.Context, e existence) (backend, error) {
-	c, err := a.settings()
-	if err != nil {
-		return nil, err
-	}
-	return connect(ctx, c, a.quietLogger(c), e)
-}
-
-// openOwn opens the store for a process that serves from it: a SQLite store is
+// openOwn opens the store for a process that runs everything: a SQLite store is
 // locked, made if it is missing, and migrated; Postgres must be migrated.
-func (a *app) openOwn(ctx context.Context, c config.Config, log *slog.Logger) (backend, error) {
-	if c.DatabaseURL != "" {
-		return a.open(ctx, c, log)
+func (h house) openOwn(ctx context.Context) (backend, error) {
+	if h.config.DatabaseURL != "" {
+		return h.open(ctx)
 	}
-	release, err := lockDataDir(c.DataDir)
+	if err := makeDataDir(h.config.DataDir); err != nil {
+		return nil, err
+	}
+	release, err := sqlite.LockDir(h.config.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	s, err := connect(ctx, c, log, mayCreate)
+	s, err := h.connect(ctx, mayCreate)
 	if err != nil {
-		return nil, errors.Join(err, release())
+		release()
+		return nil, err
 	}
 	own := &ownStore{s, release}
 	if _, err := s.Migrate(ctx); err != nil {
@@ -106,36 +109,54 @@ func (a *app) openOwn(ctx context.Context, c config.Config, log *slog.Logger) (b
 // ownStore is a store whose data directory is ours alone.
 type ownStore struct {
 	backend
-	release func() error
+	release func()
 }
 
 // Close closes the store, then gives the directory up.
-func (s *ownStore) Close() error { return errors.Join(s.backend.Close(), s.release()) }
-
-// checkSchema is an error when the schema is behind this binary.
-func checkSchema(ctx context.Context, s backend) error {
-	pending, err := pendingMigrations(ctx, s)
-	if err != nil {
-		return err
-	}
-	if len(pending) > 0 {
-		return fmt.Errorf("open the store: %s pending: %w", count(len(pending), "migration"), job.ErrSchema)
-	}
-	return nil
+func (s *ownStore) Close() error {
+	defer s.release()
+	return s.backend.Close()
 }
 
-func pendingMigrations(ctx context.Context, s backend) ([]store.Migration, error) {
-	all, err := s.MigrationStatus(ctx)
-	if err != nil {
-		return nil, err
+// existence says what to do about a SQLite file that is not there.
+type existence bool
+
+const (
+	mustExist existence = false
+	mayCreate existence = true
+)
+
+// connect opens the store whatever its schema.
+func (h house) connect(ctx context.Context, e existence) (backend, error) {
+	if h.config.DatabaseURL != "" {
+		return h.connectPostgres(ctx)
 	}
-	var pending []store.Migration
-	for _, m := range all {
-		if !m.Applied {
-			pending = append(pending, m)
+	path := databasePath(h.config)
+	if e == mustExist {
+		if err := present(path); err != nil {
+			return nil, err
 		}
 	}
-	return pending, nil
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: path, Log: h.log, OnFenced: h.metrics.WriteFenced})
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	return s, nil
+}
+
+func (h house) connectPostgres(ctx context.Context) (backend, error) {
+	return nil, errors.New("postgres is not there yet")
+}
+
+// databasePath is the SQLite file of a data directory.
+func databasePath(c config.Config) string { return filepath.Join(c.DataDir, "directorybolt.db") }
+
+// storeName says which store the settings choose, without secrets.
+func storeName(c config.Config) string {
+	if c.DatabaseURL != "" {
+		return "postgres"
+	}
+	return databasePath(c)
 }
 
 // present reports a SQLite file that is not there.
@@ -156,18 +177,54 @@ func makeDataDir(dir string) error {
 	return nil
 }
 
-// newProcess wires the worker with its handlers, and the stale monitor.
-func newProcess(c config.Config, s backend, catalog *directory.Catalog, log *slog.Logger) (*process, error) {
+// checkSchema is an error when the schema is behind this binary.
+func checkSchema(ctx context.Context, s backend) error {
+	pending, err := pendingMigrations(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(pending) > 0 {
+		err := fmt.Errorf("open the store: %s pending: %w", count(len(pending), "migration"), job.ErrSchema)
+		return remedied(err, "run: directorybolt migrate up")
+	}
+	return nil
+}
+
+func pendingMigrations(ctx context.Context, s backend) ([]store.Migration, error) {
+	all, err := s.MigrationStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var pending []store.Migration
+	for _, m := range all {
+		if !m.Applied {
+			pending = append(pending, m)
+		}
+	}
+	return pending, nil
+}
+
+// migrationSQL prints the migrations of a dialect; no database is asked.
+func migrationSQL(d store.Dialect, from int64) (string, error) {
+	if d == store.SQLite {
+		return sqlite.MigrationSQL(from)
+	}
+	return "", errors.New("postgres is not there yet")
+}
+
+// process wires the worker with its handlers, and the stale monitor.
+func (h house) process(s backend, catalog *directory.Catalog) (*process, error) {
 	engine, err := submit.New(submit.Config{
 		Ledger:      s,
 		Pacer:       s,
 		Jobs:        s,
 		Catalog:     catalog,
-		Methods:     methods(c),
-		Evidence:    evidence.NewDir(filepath.Join(c.DataDir, "evidence")),
-		Concurrency: c.SubmitConcurrency,
-		Schedule:    c.RecheckSchedule,
-		Log:         log,
+		Methods:     h.methods(),
+		Evidence:    evidence.NewDir(filepath.Join(h.config.DataDir, "evidence")),
+		Concurrency: h.config.SubmitConcurrency,
+		Schedule:    h.config.RecheckSchedule,
+		Log:         h.log,
+		Metrics:     h.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -179,17 +236,20 @@ func newProcess(c config.Config, s backend, catalog *directory.Catalog, log *slo
 			job.KindRecheck: engine.Recheck(),
 			job.KindNoop:    job.HandlerFunc(func(context.Context, job.Attempt) error { return nil }),
 		},
-		Concurrency: c.WorkerConcurrency,
-		Heartbeat:   c.Heartbeat,
-		Lease:       c.Lease,
-		Poll:        c.PollInterval,
-		DrainGrace:  c.DrainGrace,
+		Concurrency: h.config.WorkerConcurrency,
+		Heartbeat:   h.config.Heartbeat,
+		Lease:       h.config.Lease,
+		Poll:        h.config.PollInterval,
+		DrainGrace:  h.config.DrainGrace,
 		Version:     thisBuild().Version,
-		Log:         log,
+		Log:         h.log,
+		Metrics:     h.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
-	monitor := stale.New(stale.Config{Store: s, Interval: c.LivenessInterval(), Log: log})
+	monitor := stale.New(stale.Config{Store: s, Interval: h.config.LivenessInterval(), Log: h.log, Metrics: h.metrics})
 	return &process{worker: pool.Run, services: []func(context.Context) error{monitor.Run}}, nil
 }
+
+func (h house) methods() map[directory.Method]submit.Method { return nil }

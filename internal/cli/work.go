@@ -15,25 +15,24 @@ func (workCmd) Help() string {
 
 // Run works until the context ends.
 func (workCmd) Run(ctx context.Context, a *app) error {
-	c, err := a.settings()
+	h, err := a.house()
 	if err != nil {
 		return err
 	}
-	catalog, err := loadCatalog(c.Catalog)
+	catalog, err := loadCatalog(h.config.Catalog)
 	if err != nil {
 		return err
 	}
-	log := a.logger(c)
-	s, err := a.open(ctx, c, log)
+	s, err := h.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	p, err := newProcess(c, s, catalog, log)
+	p, err := h.process(s, catalog)
 	if err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(c), "directories", catalog.Len())
-	defer log.InfoContext(ctx, "stopped")
+	h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "directories", catalog.Len())
+	defer h.log.InfoContext(ctx, "stopped")
 	return p.run(ctx)
 }
