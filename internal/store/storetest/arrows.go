@@ -111,7 +111,7 @@ func everyArrowAndNoOther(b *bed) {
 				err := v.act(b, j, l)
 				after := b.job(j.ID)
 				switch {
-				case hasArrow(v.name, s.state):
+				case v.leads(s.state):
 					b.must(err)
 					seen[job.Arrow{Verb: v.name, From: s.state, To: after.State}] = true
 				case v.name == "progress" && s.state == job.InProgress:
@@ -167,6 +167,11 @@ func (b *bed) start(kind string, crash int, bring func(*bed, job.Job, job.Lease)
 	return b.job(id), jobs[0].Lease()
 }
 
-func hasArrow(verb string, from job.State) bool {
-	return slices.ContainsFunc(job.Arrows, func(a job.Arrow) bool { return a.Verb == verb && a.From == from })
+// leads reports whether the verb has an arrow from the state. Verbs that name a
+// lease act on running jobs only.
+func (v verb) leads(from job.State) bool {
+	if v.refusal == job.ErrLeaseLost && from != job.InProgress {
+		return false
+	}
+	return slices.ContainsFunc(job.Arrows, func(a job.Arrow) bool { return a.Verb == v.name && a.From == from })
 }

@@ -491,6 +491,10 @@ func settleStoresTheOutcome(b *bed) {
 	got = b.submission(subs[3])
 	b.within("due of a postponed submission", got.DueAt, from.Add(time.Minute), b.now().Add(time.Minute))
 	b.equal("state, class, reason", []any{got.State, got.Class, got.Reason}, []any{directory.Planned, directory.ClassRefused, "429"})
+	b.equal("tries of a postponed submission", got.Tries, 1)
+	b.equal("tries after its intent", b.intend(l, got).Tries, 2)
+	b.settle(l, got, outcome(directory.Planned))
+	b.equal("tries after an intent that came to nothing", b.submission(got).Tries, 2)
 }
 
 func settleWaitsForTheDeadline(b *bed) {

@@ -75,12 +75,14 @@ func recoverQuarantines(b *bed) {
 	s := order()
 	s.CrashBudget, s.Priority = 4, 1
 	j, _ := b.orphaned(s)
+	b.waiting("after one crash", false, kinds...)
 	r := b.crash(j)
 	b.equal("after the second crash", []any{r.State, r.Crashes, r.Quarantined}, []any{job.Pending, 2, true})
 	b.equal("quarantined", b.job(j.ID).Quarantined, true)
 	b.equal("events", len(b.eventsOf(j.ID, job.EventJobQuarantined)), 1)
 
 	b.Advance(time.Hour) // whatever backoff the second recovery has
+	b.waiting("once it is due", true, kinds...)
 	noop := b.noops(1)[0]
 	w := b.worker()
 	if got := b.claim(w, 10); len(got) != 1 || got[0].ID != noop {
@@ -89,6 +91,7 @@ func recoverQuarantines(b *bed) {
 	got := b.claimQuarantined(w)
 	b.equal("claim of a quarantined job", got.ID, j.ID)
 	b.equal("its fence", got.Fence, int64(3))
+	b.waiting("while it runs", false, kinds...)
 	more, err := b.Store.Claim(b.ctx, job.ClaimRequest{Worker: w, Limit: 1, Kinds: kinds, Quarantined: true})
 	b.must(err)
 	b.equal("a second quarantined job", len(more), 0)
@@ -105,6 +108,7 @@ func recoverQuarantines(b *bed) {
 			got, err := b.Store.Claim(b.ctx, job.ClaimRequest{Worker: w, Limit: 1, Kinds: kinds, Quarantined: true})
 			b.must(err)
 			b.equal(what, len(got), 0)
+			b.waiting(what, false, kinds...)
 		}
 		none("claimed by a worker without a handler", job.KindNoop)
 		b.must(b.Store.Pause(b.ctx, job.Scope{Customer: s.CustomerID}, staff))
@@ -115,6 +119,14 @@ func recoverQuarantines(b *bed) {
 		b.Advance(time.Minute)
 		b.complete(leaseOf(b.claimQuarantined(w)))
 	})
+}
+
+// waiting checks what a busy worker is told of quarantined jobs.
+func (b *bed) waiting(when string, want bool, kinds ...string) {
+	b.Helper()
+	got, err := b.Store.HasQuarantined(b.ctx, kinds)
+	b.must(err)
+	b.equal("a quarantined job waits, "+when, got, want)
 }
 
 func crashBudgetEnds(b *bed) {
