@@ -12,11 +12,13 @@ TOOLS := bin/tools
 TESTPG := $(if $(wildcard internal/dbtest/cmd/testpg),go run ./internal/dbtest/cmd/testpg --)
 
 # How many packages are tested at once, how long one of them may take, and how
-# long each fuzz target runs. GOTESTFLAGS adds to `go test`.
+# long each fuzz target runs; which benchmarks, which packages. GOTESTFLAGS adds
+# to `go test`.
 TEST_PARALLEL ?= 2
 TEST_TIMEOUT  ?= 10m
 FUZZTIME      ?= 10s
 BENCH         ?= .
+PKG           ?= ./...
 
 .PHONY: help
 help: ## list the targets
@@ -33,7 +35,7 @@ build: ## the static binary, bin/directorybolt
 .PHONY: test
 test: ## all tests, with the race detector, on real stores; installs what is missing when root
 	scripts/need.sh gcc postgresql pgbouncer
-	$(TESTPG) go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(GOTESTFLAGS) ./...
+	$(TESTPG) go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(GOTESTFLAGS) $(PKG)
 
 .PHONY: lint
 lint: $(TOOLS)/staticcheck $(TOOLS)/golangci-lint ## format, vet, staticcheck, golangci-lint (dependency rule), shellcheck
