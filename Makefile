@@ -8,8 +8,8 @@ MAKEFLAGS   += --no-builtin-rules
 BIN   := bin/directorybolt
 TOOLS := bin/tools
 
-# One throwaway Postgres for all packages, where the command that starts it exists.
-TESTPG := $(if $(wildcard internal/dbtest/cmd/testpg),go run ./internal/dbtest/cmd/testpg --)
+# Runs a command with one throwaway Postgres, which all test packages share.
+TESTPG := go run ./internal/dbtest/cmd/testpg --
 
 # How many packages are tested at once, how long one of them may take, and how
 # long each fuzz target runs; which benchmarks, which packages. GOTESTFLAGS adds
