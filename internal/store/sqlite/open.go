@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/submit"
 	driver "modernc.org/sqlite"
@@ -29,6 +30,9 @@ type Config struct {
 	// OnFenced, if set, is called once for each write that was refused because its
 	// lease was lost, with the verb. It may be called concurrently.
 	OnFenced func(verb string)
+	// BackoffBase and BackoffCap bound the delay after the second and later crashes
+	// of a job; zero means 30 s and 15 min.
+	BackoffBase, BackoffCap time.Duration
 	// Readers is how many reads run at once; zero means 4.
 	Readers int
 	// MaxBytes limits the size of the file; zero means the disk does.
@@ -59,6 +63,8 @@ type Store struct {
 	log      *slog.Logger
 	onFenced func(string)
 
+	crashes backoff.Policy
+
 	writer  *writer  // all writes but the heartbeat
 	pulse   *session // the heartbeat's own connection
 	pulsing chan struct{}
@@ -88,6 +94,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, hints: c.Hints, clock: c.Clock, log: c.Log, onFenced: c.OnFenced}
+	s.crashes = backoff.Policy{Base: c.BackoffBase, Cap: c.BackoffCap}
 	if s.clock == nil {
 		s.clock = time.Now
 	}

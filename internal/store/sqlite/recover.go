@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
@@ -71,7 +70,7 @@ func (t *tx) takeBack(o *recoverable) (after job.Job, err error) {
 		after.State = job.Failed
 	} else {
 		after.Quarantined = o.Quarantined || after.Crashes >= job.QuarantineAfter
-		t.again(&after, backoffAfterCrash(after.Crashes))
+		t.again(&after, t.store.afterCrash(after.Crashes))
 	}
 	e := eventOf(job.EventJobRecovered, &o.Job, after.State)
 	e.Cause = o.retired
@@ -89,11 +88,11 @@ func (t *tx) takeBack(o *recoverable) (after job.Job, err error) {
 	return after, t.record(e)
 }
 
-// backoffAfterCrash: the first crash is most likely not the job's fault, so it
-// costs no time.
-func backoffAfterCrash(crashes int) time.Duration {
+// afterCrash is the delay after so many crashes. The first is most likely not the
+// job's fault, so it costs no time.
+func (s *Store) afterCrash(crashes int) time.Duration {
 	if crashes <= 1 {
 		return 0
 	}
-	return backoff.Policy{}.Delay(crashes - 1)
+	return s.crashes.Delay(crashes - 1)
 }
