@@ -31,6 +31,8 @@ func TestSecretsReachNoLine(t *testing.T) {
 		"a query":                       slog.String("url", "https://example.com/x?a=1&password="+secret+"&b=2"),
 		"a DSN":                         slog.String("dsn", "host=db sslpassword="+secret),
 		"a header":                      slog.String("header", "Authorization: Bearer "+secret),
+		"a basic header":                slog.String("header", `{"Authorization": "Basic `+secret+`"}`),
+		"a signed URL":                  slog.String("url", "https://s3.example.com/x?X-Amz-Signature="+secret),
 		"a key":                         slog.String("key", "dbk_live_"+secret),
 		"a web token":                   slog.String("jwt", "eyJhbGciOi."+secret+".sig"),
 		"a webhook's secret":            slog.String("x", "whsec_"+secret),
@@ -72,14 +74,14 @@ func TestWhatIsNoSecretIsLoggedAsItIs(t *testing.T) {
 	id := job.NewID()
 	telemetry.NewLogger(&b, telemetry.LogOptions{Format: "json"}).Info("jobs recovered",
 		telemetry.KeyCount, 3, telemetry.KeyJob, id, "url", "https://example.com:8443/a?b=c", "idempotency_key", "order-1",
-		"list", []int{1, 2}, "signature", "transient: timeout after N s")
+		"list", []int{1, 2}, "signature", "transient: timeout after N s", "text", "basic settings, signature=transient")
 	var got map[string]any
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
 		t.Fatalf("line %s: %v", b.String(), err)
 	}
 	for key, want := range map[string]any{
 		"msg": "jobs recovered", "level": "INFO", "count": 3.0, "job_id": id.String(), "url": "https://example.com:8443/a?b=c",
-		"idempotency_key": "order-1", "signature": "transient: timeout after N s",
+		"idempotency_key": "order-1", "signature": "transient: timeout after N s", "text": "basic settings, signature=transient",
 	} {
 		if got[key] != want {
 			t.Errorf("%s: got %v, want %v", key, got[key], want)

@@ -41,8 +41,9 @@ var secretForms = []struct {
 }{
 	{regexp.MustCompile(`(://[^\s/:@"'<>]*):[^\s"'<>]*@`), "${1}:" + Redacted + "@"},
 	{regexp.MustCompile(`(?i)(https?://hooks\.slack[a-z-]*\.com/)[^\s"'<>]+`), "${1}" + Redacted},
-	{regexp.MustCompile(`(?i)\b(bearer|basic) +[a-z0-9._~+/=-]{6,}`), "${1} " + Redacted},
-	{regexp.MustCompile(`(?i)\b([a-z_]*(?:password|passwd|secret|token|api_?key|access_?key|signature))=[^\s&"'<>]+`), "${1}=" + Redacted},
+	{regexp.MustCompile(`(?i)(\bauthorization["']?\s*[:=]\s*["']?[a-z]+ +)[^\s"'<>]+`), "${1}" + Redacted},
+	{regexp.MustCompile(`(?i)\b(bearer) +[a-z0-9._~+/=-]{8,}`), "${1} " + Redacted},
+	{regexp.MustCompile(`(?i)\b([a-z_-]*(?:password|passwd|secret|token|api_?key|access_?key|amz-signature))=[^\s&"'<>]+`), "${1}=" + Redacted},
 	{regexp.MustCompile(`\b(?:whsec_|dbk_[a-z]+_|sb_secret_|xox[a-z]-)[A-Za-z0-9+/=_.-]+`), Redacted},
 	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`), Redacted}, // JSON web token
 }
