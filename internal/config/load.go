@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -105,12 +106,12 @@ func (l *loader) fault(name, value, source, reason string) {
 
 func (l *loader) fromArgs(args map[string]string) layer {
 	found := layer{}
-	for key, value := range args {
+	for _, key := range slices.Sorted(maps.Keys(args)) {
 		name := strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 		if !known(name) {
 			l.fault(key, "", "flag", "there is no such setting"+suggestion(name))
 		}
-		found[name] = given{value, "flag"}
+		found[name] = given{args[key], "flag"}
 	}
 	return found
 }
