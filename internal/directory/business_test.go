@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
 )
 
 // one changes the example profile and returns what Validate says about it.
@@ -40,14 +42,40 @@ func TestNormalizeWritesOneForm(t *testing.T) {
 	}
 }
 
+func TestNormalizeTwiceIsNormalizeOnce(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ \t]?[a-zA-Z0-9@:/. \r\n;,–+()-]{0,30}`))
+		country := rapid.SampledFrom([]string{"US", "gb", "CA", "de", "PL", "", " nl "})
+		b := Business{
+			Name: text.Draw(rt, "name"), Email: text.Draw(rt, "email"), Phone: text.Draw(rt, "phone"),
+			Website:    rapid.SampledFrom([]string{"", "http://", "HTTPS://Ü.example:443"}).Draw(rt, "scheme") + text.Draw(rt, "website"),
+			PostalCode: text.Draw(rt, "postal_code"), Country: country.Draw(rt, "country"),
+			Description: text.Draw(rt, "description"), Hours: text.Draw(rt, "hours"), Keywords: []string{text.Draw(rt, "keyword")},
+			Socials: map[string]string{text.Draw(rt, "network"): text.Draw(rt, "social")},
+		}
+		identity := b.Identity(uuid.Nil)
+		b.Normalize()
+		once := b
+		once.Keywords, once.Socials = slices.Clone(b.Keywords), maps.Clone(b.Socials)
+		b.Normalize()
+		if diff := cmp.Diff(once, b); diff != "" {
+			rt.Fatalf("(-once +twice):\n%s", diff)
+		}
+		if b.Identity(uuid.Nil) != identity {
+			rt.Fatal("normalizing changed the identity")
+		}
+	})
+}
+
 func TestPostalCodesGetTheirGap(t *testing.T) {
 	for _, c := range []struct{ country, in, want string }{
 		{"CA", "k1a0b1", "K1A 0B1"}, {"GB", "ec1a 1bb", "EC1A 1BB"}, {"NL", "1012ab", "1012 AB"}, {"SE", "11122", "111 22"},
 		{"PL", "00950", "00-950"}, {"BR", "01310 100", "01310-100"}, {"JP", "1000001", "100-0001"}, {"US", "97205-1234", "97205-1234"},
 		{"GB", "nonsense", "NONSENSE"}, {"XX", "ab 1", "AB 1"}, {"CA", "a", "A"},
 	} {
-		if got := normalPostalCode(c.in, c.country); got != c.want {
-			t.Errorf("%s %q: got %q, want %q", c.country, c.in, got, c.want)
+		b := Business{PostalCode: c.in, Country: c.country}
+		if b.Normalize(); b.PostalCode != c.want {
+			t.Errorf("%s %q: got %q, want %q", c.country, c.in, b.PostalCode, c.want)
 		}
 	}
 }
@@ -97,6 +125,7 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 		"website: is missing: write the website":                                func(b *Business) { b.Phone, b.Website = "", "" },
 		`website: "example.com" is not a full address: write it with https://`:  func(b *Business) { b.Website = "example.com" },
 		`website: "ftp://example.com" is not an absolute http or https URL`:     func(b *Business) { b.Website = "ftp://example.com" },
+		`website: "https://example.com/?a b" contains a space`:                  func(b *Business) { b.Website = "https://example.com/?a b" },
 		`website: "localhost" is not reachable from outside`:                    func(b *Business) { b.Website = "http://localhost:8080/" },
 		`website: "printer.local" is not reachable`:                             func(b *Business) { b.Website = "http://printer.local/" },
 		`website: "192.0.2.7" is an address, not a name`:                        func(b *Business) { b.Website = "http://192.0.2.7/" },

@@ -234,7 +234,7 @@ func build(entries []entry, findings []Finding) (*Catalog, error) {
 	slices.SortFunc(c.directories, func(a, b *Directory) int { return strings.Compare(a.Slug, b.Slug) })
 	all := sha256.New()
 	for _, d := range c.directories {
-		fmt.Fprintln(all, d.Slug, d.Version)
+		fmt.Fprintf(all, "%s %s\n", d.Slug, d.Version)
 	}
 	c.version = shortHash(all.Sum(nil))
 	return c, nil

@@ -33,16 +33,17 @@ func normalWebsite(s string) string {
 	if port != "" {
 		u.Host += ":" + port
 	}
-	return u.String()
+	return strings.TrimSpace(u.String())
 }
 
 // asciiHost is a host name in lower case, as DNS has it, without the root's dot.
+// What is no host name only gets its lower case.
 func asciiHost(host string) string {
-	host = strings.TrimSuffix(host, ".")
-	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
+	if err == nil && ascii != "" && !strings.HasSuffix(ascii, ".") {
 		return ascii
 	}
-	return strings.ToLower(host)
+	return lowerASCII(host)
 }
 
 // websiteHost is the host of a website as identity and lookups want it: without

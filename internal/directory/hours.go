@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // weekdays in schema.org's short form.
@@ -19,7 +20,8 @@ var (
 // around - and a comma, "; " between entries.
 func normalHours(s string) string {
 	s = gaps.ReplaceAllString(strings.NewReplacer("–", "-", "—", "-").Replace(s), "$1")
-	return strings.ReplaceAll(strings.Trim(s, "; "), ";", "; ")
+	s = strings.TrimFunc(s, func(r rune) bool { return r == ';' || unicode.IsSpace(r) })
+	return strings.ReplaceAll(s, ";", "; ")
 }
 
 // hoursFault says what is wrong with normalized opening hours, or "".

@@ -14,12 +14,13 @@ import (
 // profile is written makes no difference. Changing this function would make every
 // business a new one.
 func (b *Business) Identity(customer uuid.UUID) string {
-	country := strings.ToUpper(squeeze(b.Country))
-	reach := "host:" + websiteHost(normalWebsite(squeeze(b.Website)))
+	n := Business{Website: b.Website, Phone: b.Phone, PostalCode: b.PostalCode, Country: b.Country}
+	n.Normalize()
+	reach := "host:" + websiteHost(n.Website)
 	if reach == "host:" {
-		reach = "phone:" + normalPhone(squeeze(b.Phone), country)
+		reach = "phone:" + n.Phone
 	}
-	code := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(squeeze(b.PostalCode)))
-	sum := sha256.Sum256([]byte(strings.Join([]string{"1", customer.String(), reach, code, country}, "\n")))
+	code := strings.NewReplacer(" ", "", "-", "").Replace(n.PostalCode)
+	sum := sha256.Sum256([]byte(strings.Join([]string{"1", customer.String(), reach, code, n.Country}, "\n")))
 	return hex.EncodeToString(sum[:])
 }

@@ -16,8 +16,8 @@ func (b *Business) Normalize() {
 	for _, f := range b.texts() {
 		*f.text = normalText(*f.text, f.lines)
 	}
-	b.Country = strings.ToUpper(b.Country)
-	b.Category = strings.ToLower(b.Category)
+	b.Country = upperASCII(b.Country)
+	b.Category = lowerASCII(b.Category)
 	b.Email = normalEmail(b.Email)
 	b.Phone = normalPhone(b.Phone, b.Country)
 	b.Website = normalWebsite(b.Website)
@@ -83,6 +83,26 @@ func squeeze(s string) string {
 	return strings.TrimSpace(s)
 }
 
+// Codes are ASCII. Other letters keep their case: in the other one they may
+// compose differently, and the text would not be in normal form any more.
+func upperASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		return r
+	}, s)
+}
+
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r
+	}, s)
+}
+
 func normalEmail(s string) string {
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
@@ -117,7 +137,7 @@ func normalSocials(socials map[string]string) map[string]string {
 	}
 	normal := make(map[string]string, len(socials))
 	for network, address := range socials {
-		network, address = strings.ToLower(normalText(network, false)), normalText(address, false)
+		network, address = lowerASCII(normalText(network, false)), normalText(address, false)
 		if network == "twitter" {
 			network = "x"
 		}

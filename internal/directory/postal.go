@@ -58,7 +58,7 @@ var withRegion = []string{"AU", "BR", "CA", "IN", "MX", "US"}
 // normalPostalCode writes a code in upper case with the gap where its country
 // has one.
 func normalPostalCode(s, country string) string {
-	s = strings.ToUpper(s)
+	s = upperASCII(s)
 	f, ok := postalFormats[country]
 	if !ok || f.tail == 0 {
 		return s

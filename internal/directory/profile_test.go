@@ -191,6 +191,34 @@ func TestLogoIsChecked(t *testing.T) {
 	}
 }
 
+func TestWebPHeadersAreRead(t *testing.T) {
+	file := func(chunk string, frame ...byte) []byte {
+		data := append([]byte("RIFF\x00\x00\x00\x00WEBP"+chunk+"\x00\x00\x00\x00"), frame...)
+		data = append(data, make([]byte, max(0, 30-len(data)))...)
+		data[4] = byte(len(data) - 8)
+		return data
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"lossy":             {file("VP8 ", 0, 0, 0, 0x9d, 0x01, 0x2a, 16, 0, 8, 0), ""},
+		"lossy without key": {file("VP8 ", 0, 0, 0, 1, 2, 3, 16, 0, 8, 0), "damaged"},
+		"lossy of no size":  {file("VP8 ", 0, 0, 0, 0x9d, 0x01, 0x2a, 0, 0, 8, 0), "pixels"},
+		"extended":          {file("VP8X", 0, 0, 0, 0, 99, 0, 0, 49, 0, 0), ""},
+		"extended bomb":     {file("VP8X", 0, 0, 0, 0, 255, 255, 255, 255, 255, 255), "pixels"},
+		"lossless":          {file("VP8L", 0x2f, 7, 0, 0, 0), ""},
+		"lossless unsigned": {file("VP8L", 0x2e, 7, 0, 0, 0), "damaged"},
+		"unknown chunk":     {file("ABCD"), "damaged"},
+		"a sound":           {[]byte("RIFF\x1a\x00\x00\x00WAVEfmt 0123456789abcdef"), "damaged"},
+	} {
+		kind, fault := checkImage(c.data)
+		if !strings.Contains(fault, c.want) || (fault == "") != (c.want == "") || fault == "" && kind != "image/webp" {
+			t.Errorf("%s: got %q %q, want %q", name, kind, fault, c.want)
+		}
+	}
+}
+
 func TestWithoutLogoThereIsNoFile(t *testing.T) {
 	for _, logo := range []string{"", "logo.png", "data:text/html;base64,aGk="} {
 		if _, _, _, ok := (&Business{Logo: logo}).LogoFile(); ok {
