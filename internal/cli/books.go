@@ -46,21 +46,21 @@ func (b books) done() int {
 
 // String is the equation: "50 = 41 submitted + 4 failed + …".
 func (b books) String() string {
+	if len(b.states) == 0 && b.shortfall == 0 {
+		return fmt.Sprintf("%d not planned yet", b.quota)
+	}
 	var terms []string
 	for _, s := range directory.SubmissionStates {
 		if n := b.states[s]; n > 0 {
 			terms = append(terms, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	if len(terms) == 0 {
-		terms = []string{"0 planned"}
+	if b.shortfall > 0 {
+		terms = append(terms, fmt.Sprintf("%d shortfall", b.shortfall))
 	}
 	text := strings.Join(terms, " + ")
 	if b.replaced > 0 {
 		text += fmt.Sprintf(" − %d replaced", b.replaced)
-	}
-	if b.shortfall > 0 {
-		text += fmt.Sprintf(" + %d shortfall", b.shortfall)
 	}
 	equals := "="
 	if !b.balanced() {

@@ -23,8 +23,9 @@ func TestBooksBalanceWhenEveryDirectoryBoughtIsAccountedFor(t *testing.T) {
 		{"replaced", 1, 0, []directory.Submission{replaced, sub(directory.Submitted)}, true,
 			"1 = 1 submitted + 1 failed − 1 replaced"},
 		{"shortfall", 3, 2, []directory.Submission{sub(directory.Submitted)}, true, "3 = 1 submitted + 2 shortfall"},
+		{"nothing fits", 3, 3, nil, true, "3 = 3 shortfall"},
 		{"one is lost", 2, 0, []directory.Submission{sub(directory.Submitted)}, false, "2 ≠ 1 submitted"},
-		{"nothing planned yet", 5, 0, nil, false, "5 ≠ 0 planned"},
+		{"nothing planned yet", 5, 0, nil, false, "5 not planned yet"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := booksOf(c.subs, job.Job{Quota: c.quota, Shortfall: c.short})

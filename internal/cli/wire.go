@@ -16,6 +16,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/stale"
 	"github.com/directorybolt/directorybolt/internal/store"
+	"github.com/directorybolt/directorybolt/internal/store/postgres"
 	"github.com/directorybolt/directorybolt/internal/store/sqlite"
 	"github.com/directorybolt/directorybolt/internal/submit"
 	"github.com/directorybolt/directorybolt/internal/telemetry"
@@ -145,7 +146,17 @@ func (h house) connect(ctx context.Context, e existence) (backend, error) {
 }
 
 func (h house) connectPostgres(ctx context.Context) (backend, error) {
-	return nil, errors.New("postgres is not there yet")
+	s, err := postgres.Open(ctx, postgres.Config{
+		URL:       h.config.DatabaseURL,
+		DirectURL: h.config.DatabaseDirectURL,
+		Pooling:   h.config.DatabasePooling,
+		Log:       h.log,
+		OnFenced:  h.metrics.WriteFenced,
+	})
+	if err != nil {
+		return nil, remedied(err, "see DATABASE_URL: directorybolt config print")
+	}
+	return s, nil
 }
 
 // databasePath is the SQLite file of a data directory.
@@ -209,7 +220,7 @@ func migrationSQL(d store.Dialect, from int64) (string, error) {
 	if d == store.SQLite {
 		return sqlite.MigrationSQL(from)
 	}
-	return "", errors.New("postgres is not there yet")
+	return postgres.MigrationSQL(from)
 }
 
 // process wires the worker with its handlers, and the stale monitor.
