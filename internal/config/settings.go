@@ -125,7 +125,7 @@ var Settings = []Setting{
 	{
 		Name: "CATALOG", Group: "Submitting",
 		Meaning: "The catalog of directories: a YAML file, or a folder of them.",
-		Where:   "`directorybolt directories lint` checks one; docs/directories.md describes the format.",
+		Where:   "`directorybolt directories lint` checks one.",
 		field:   text("a path", func(c *Config) *string { return &c.Catalog }),
 	},
 	{
