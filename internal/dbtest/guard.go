@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"sync"
 	"syscall"
 )
 
@@ -31,6 +32,10 @@ type guard struct {
 	pipe io.WriteCloser
 }
 
+// guards keeps every guard reachable: a pipe that nothing refers to any more is
+// closed by the garbage collector, and the server would end in mid-test.
+var guards sync.Map
+
 // startGuard guards the directory and the server whose pid file it is.
 func startGuard(dir, pidFile string) (*guard, error) {
 	cmd := exec.Command("/bin/sh", "-c", guardScript, "guard", dir, pidFile)
@@ -43,11 +48,14 @@ func startGuard(dir, pidFile string) (*guard, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start guard: %w", err)
 	}
-	return &guard{cmd, pipe}, nil
+	g := &guard{cmd, pipe}
+	guards.Store(g, true)
+	return g, nil
 }
 
 // release ends the server and removes the directory, and returns when it is done.
 func (g *guard) release() {
+	guards.Delete(g)
 	_ = g.pipe.Close()
 	_ = g.cmd.Wait()
 }
