@@ -177,11 +177,11 @@ func (c *Cluster) end(sig syscall.Signal) error {
 // Close ends the server, whatever its state, and removes its directory.
 func (c *Cluster) Close() { c.guard.release() }
 
-// CreateDatabase makes an empty database and returns its URL. The superuser's
-// URL may name any other database of the cluster.
-func CreateDatabase(ctx context.Context, superuserURL string) (url string, drop func() error, err error) {
+// CreateDatabase makes a database like the one named template and returns its URL.
+// The superuser's URL may name any other database of the cluster.
+func CreateDatabase(ctx context.Context, superuserURL, template string) (url string, drop func() error, err error) {
 	name := fmt.Sprintf("t%d_%d_%d", os.Getpid(), time.Now().UnixNano(), databases.next())
-	if err := execute(ctx, superuserURL, "CREATE DATABASE "+name); err != nil {
+	if err := execute(ctx, superuserURL, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		return "", nil, fmt.Errorf("create test database: %w", err)
 	}
 	drop = func() error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -42,7 +43,40 @@ func Superuser(t testing.TB) string {
 // Postgres returns the URL of a fresh, empty database. It is dropped with the test.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	url, drop, err := CreateDatabase(context.Background(), Superuser(t))
+	return fresh(t, "template1")
+}
+
+// Template makes databases that are copies of one which prepare filled, once in
+// this process: a copy takes a fraction of the time of the migrations.
+func Template(prepare func(url string) error) func(testing.TB) string {
+	name := sync.OnceValues(func() (string, error) {
+		super, err := shared()
+		if err != nil {
+			return "", err
+		}
+		made, _, err := CreateDatabase(context.Background(), super, "template1")
+		if err != nil {
+			return "", err
+		}
+		u, err := url.Parse(made)
+		if err != nil {
+			return "", err
+		}
+		return strings.TrimPrefix(u.Path, "/"), prepare(made)
+	})
+	return func(t testing.TB) string {
+		t.Helper()
+		template, err := name()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fresh(t, template)
+	}
+}
+
+func fresh(t testing.TB, template string) string {
+	t.Helper()
+	url, drop, err := CreateDatabase(context.Background(), Superuser(t), template)
 	if err != nil {
 		t.Fatal(err)
 	}

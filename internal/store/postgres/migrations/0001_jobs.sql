@@ -5,10 +5,10 @@
 -- the real one, whatever a test does to the store's.
 CREATE FUNCTION directorybolt_uuid7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
     SELECT pg_catalog.encode(pg_catalog.set_bit(pg_catalog.set_bit(pg_catalog.overlay(
-        pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
-        PLACING pg_catalog.substring(pg_catalog.int8send(
-            (EXTRACT(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint) FROM 3)
-        FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid
+        pg_catalog.uuid_send(pg_catalog.gen_random_uuid()),
+        pg_catalog.substring(pg_catalog.int8send(
+            (EXTRACT(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint), 3),
+        1, 6), 52, 1), 53, 1), 'hex')::uuid
 $$;
 
 CREATE TABLE jobs (

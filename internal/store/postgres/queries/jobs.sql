@@ -192,6 +192,17 @@ SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall
     statement_timestamp()
   FROM claimed;
 
+-- name: HasQuarantined
+SELECT EXISTS (
+    SELECT
+      FROM jobs j
+     WHERE j.state = 'pending' AND j.quarantined
+       AND j.due_at <= statement_timestamp()
+       AND j.kind = ANY ($1::text[])
+       AND (NOT EXISTS (SELECT FROM pauses)
+                OR NOT EXISTS (SELECT FROM pauses p
+                                WHERE p.scope IN ('all', 'kind:' || j.kind, 'customer:' || j.customer_id))));
+
 -- name: CompleteJobs
 -- Leases come ordered by id, so that two batches that share jobs lock them in the
 -- same order.

@@ -9,7 +9,8 @@ SELECT next_at, day, day_count, open_until, clock_timestamp()
 -- name: ReserveTurn
 -- The row is the lock: a second caller waits for the first one's turn and then reads
 -- the conditions again. A breaker whose time is over lets one turn through as a
--- trial: it closes again behind it, and one more failure opens it for longer.
+-- trial: it closes again behind it, until the trial is reported or, unreported, is
+-- given up; one more failure opens it for longer.
 INSERT INTO pacing AS p (host, next_at, day, day_count)
 VALUES ($1, clock_timestamp() + $2::bigint * interval '1 microsecond', (clock_timestamp() AT TIME ZONE 'UTC')::date, 1)
     ON CONFLICT (host) DO UPDATE
@@ -24,18 +25,19 @@ VALUES ($1, clock_timestamp() + $2::bigint * interval '1 microsecond', (clock_ti
 RETURNING host;
 
 -- name: ReportTurn
--- A failure that completes the row opens the breaker, each time for twice as long,
--- and begins a new row. A success closes it.
+-- The failure that makes $4 in a row opens the breaker, each time for twice as long.
+-- While it is open, a turn that began before and failed says nothing new. A success
+-- closes it.
 INSERT INTO pacing AS p (host, next_at, day, day_count, failures)
 VALUES ($1, clock_timestamp() + $3::bigint * interval '1 microsecond', (clock_timestamp() AT TIME ZONE 'UTC')::date, 0,
         CASE WHEN $2::boolean THEN 0 ELSE 1 END)
     ON CONFLICT (host) DO UPDATE
    SET next_at = CASE WHEN $3 > 0 THEN greatest(p.next_at, excluded.next_at) ELSE p.next_at END,
-       failures = CASE WHEN $2 OR p.failures + 1 >= $4::integer THEN 0 ELSE p.failures + 1 END,
-       opens = CASE WHEN $2 THEN 0 WHEN p.failures + 1 >= $4 THEN p.opens + 1 ELSE p.opens END,
+       failures = CASE WHEN $2 THEN 0 ELSE least(p.failures + 1, $4::integer) END,
+       opens = CASE WHEN $2 THEN 0 WHEN p.failures + 1 = $4 THEN p.opens + 1 ELSE p.opens END,
        open_until = CASE
            WHEN $2 THEN NULL
-           WHEN p.failures + 1 >= $4
+           WHEN p.failures + 1 = $4
            THEN clock_timestamp() + least($5::bigint * power(2, least(p.opens, 30)), $6::bigint) * interval '1 microsecond'
            ELSE p.open_until
        END;

@@ -1,0 +1,122 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// Enqueue adds jobs, all or none, in one statement.
+func (s *Store) Enqueue(ctx context.Context, specs ...job.Spec) ([]job.Enqueued, error) {
+	if len(specs) == 0 {
+		return nil, nil
+	}
+	full, err := store.Complete(specs)
+	if err != nil {
+		return nil, fmt.Errorf("enqueue: %w", err)
+	}
+	ids, err := all(ctx, s, "enqueue", "EnqueueJobs", scanID, append(specColumns(full), s.config.Hints)...)
+	if violates(err, "jobs_pkey") {
+		return nil, fmt.Errorf("enqueue: %w", &job.InvalidError{Field: "id", Reason: "is the id of another job"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) > 0 {
+		s.bell.ring()
+	}
+	if len(ids) == len(full) {
+		return answers(full), nil
+	}
+	return s.answersWithKnown(ctx, full, ids)
+}
+
+// answers are those of specs that were all added.
+func answers(specs []job.Spec) []job.Enqueued {
+	got := make([]job.Enqueued, len(specs))
+	for i, spec := range specs {
+		got[i] = job.Enqueued{ID: spec.ID, Created: true}
+	}
+	return got
+}
+
+// answersWithKnown looks up the jobs whose keys were known before.
+func (s *Store) answersWithKnown(ctx context.Context, specs []job.Spec, added []uuid.UUID) ([]job.Enqueued, error) {
+	type known struct {
+		key string
+		id  uuid.UUID
+	}
+	isNew := make(map[uuid.UUID]bool, len(added))
+	for _, id := range added {
+		isNew[id] = true
+	}
+	var keys []string
+	for _, spec := range specs {
+		if !isNew[spec.ID] {
+			keys = append(keys, spec.IdempotencyKey)
+		}
+	}
+	earlier, err := all(ctx, s, "enqueue: look up idempotency keys", "EnqueuedBefore", func(row pgx.CollectableRow) (k known, err error) {
+		err = row.Scan(&k.key, (*nullID)(&k.id))
+		return k, err
+	}, keys)
+	if err != nil {
+		return nil, err
+	}
+	byKey := make(map[string]uuid.UUID, len(earlier))
+	for _, k := range earlier {
+		byKey[k.key] = k.id
+	}
+	got := answers(specs)
+	for i, spec := range specs {
+		if isNew[spec.ID] {
+			continue
+		}
+		id, found := byKey[spec.IdempotencyKey]
+		if !found {
+			// Retention forgot it between our two statements.
+			return nil, fmt.Errorf("enqueue: the job of idempotency key %q was pruned at this moment; try again", spec.IdempotencyKey)
+		}
+		got[i] = job.Enqueued{ID: id}
+	}
+	return got, nil
+}
+
+// specColumns turns specs into one array for each column of EnqueueJobs. Rows are
+// ordered by key: two callers that insert the same keys in different orders would
+// wait for each other.
+func specColumns(specs []job.Spec) []any {
+	if slices.ContainsFunc(specs, func(s job.Spec) bool { return s.IdempotencyKey != "" }) {
+		specs = slices.SortedStableFunc(slices.Values(specs), func(a, b job.Spec) int {
+			return strings.Compare(a.IdempotencyKey, b.IdempotencyKey)
+		})
+	}
+	n := len(specs)
+	var (
+		ids, kinds              = make([][16]byte, n), make([]string, n)
+		priorities, delays      = make([]int16, n), make([]int64, n)
+		keys, customers         = make([]pgtype.Text, n), make([]pgtype.UUID, n)
+		packages, quotas        = make([]pgtype.Text, n), make([]pgtype.Int4, n)
+		values, canaries        = make([]int64, n), make([]bool, n)
+		payloads                = make([][]byte, n)
+		maxAttempts, crashLimit = make([]int16, n), make([]int16, n)
+		actors                  = make([]string, n)
+	)
+	for i, s := range specs {
+		ids[i], kinds[i], priorities[i], delays[i] = s.ID, s.Kind, int16(s.Priority), micros(s.Delay)
+		keys[i], customers[i], packages[i], quotas[i] = dbText(s.IdempotencyKey), dbID(s.CustomerID), dbText(s.Package), dbInt(s.Quota)
+		values[i], canaries[i], payloads[i] = s.ValueCents, s.Canary, s.Payload
+		maxAttempts[i], crashLimit[i], actors[i] = int16(s.MaxAttempts), int16(s.CrashBudget), s.Actor
+	}
+	return []any{
+		ids, kinds, priorities, delays, keys, customers, packages, quotas,
+		values, canaries, payloads, maxAttempts, crashLimit, actors,
+	}
+}

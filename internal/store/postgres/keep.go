@@ -1,0 +1,113 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/backoff"
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// crashBackoff is the delay of recoveries after a job's first.
+var crashBackoff backoff.Policy
+
+// Retention of job.Retention's zero values.
+const (
+	keepFinished = 90 * 24 * time.Hour
+	keepArchive  = 365 * 24 * time.Hour
+	pruneBatch   = 1000
+)
+
+// TakeMessages hands out due messages and hides them for a while.
+func (s *Store) TakeMessages(ctx context.Context, limit int, hide time.Duration) ([]job.Message, error) {
+	return all(ctx, s, "take outbox messages", "TakeMessages", func(row pgx.CollectableRow) (m job.Message, err error) {
+		err = row.Scan((*nullID)(&m.ID), &m.Kind, &m.Key, &m.Payload, (*nullTime)(&m.NotBefore), &m.Attempts, (*nullTime)(&m.CreatedAt))
+		return m, err
+	}, limit, delay(hide))
+}
+
+// MarkSent ends messages.
+func (s *Store) MarkSent(ctx context.Context, ids ...job.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	sent := make([][16]byte, len(ids))
+	for i, id := range ids {
+		sent[i] = id
+	}
+	_, err := changed(ctx, s, "mark outbox messages sent", "MarkMessagesSent", sent)
+	return err
+}
+
+// Prune forgets finished work in batches, each a transaction of its own.
+func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) {
+	if r.Finished <= 0 {
+		r.Finished = keepFinished
+	}
+	if r.Archive <= 0 {
+		r.Archive = keepArchive
+	}
+	if r.Batch <= 0 {
+		r.Batch = pruneBatch
+	}
+	var p job.Pruned
+	now, err := s.Now(ctx)
+	if err != nil {
+		return p, err
+	}
+	horizon := now.Add(-r.Finished)
+	if err := s.pruneJobs(ctx, horizon, r.Batch, &p); err != nil {
+		return p, err
+	}
+	for _, rest := range []struct {
+		what, statement string
+		count           *int64
+	}{
+		{"prune events", "PruneEvents", &p.Events},
+		{"prune workers", "PruneWorkers", &p.Workers},
+		{"prune outbox", "PruneOutbox", &p.Outbox},
+	} {
+		for {
+			n, err := changed(ctx, s, rest.what, rest.statement, horizon, r.Batch)
+			*rest.count += n
+			if err != nil {
+				return p, err
+			}
+			if n < int64(r.Batch) {
+				break
+			}
+		}
+	}
+	_, err = changed(ctx, s, "prune archive", "PruneArchive", now.Add(-r.Archive))
+	return p, err
+}
+
+func (s *Store) pruneJobs(ctx context.Context, horizon time.Time, batch int, p *job.Pruned) error {
+	type gone struct{ jobs, events int64 }
+	for {
+		n, err := one(ctx, s, "prune jobs", "PruneJobs", func(row pgx.CollectableRow) (g gone, err error) {
+			err = row.Scan(&g.jobs, &g.events)
+			return g, err
+		}, dbID(idAt(horizon)), horizon, batch)
+		if err != nil {
+			return err
+		}
+		p.Jobs += n.jobs
+		p.Events += n.events
+		if n.jobs < int64(batch) {
+			return nil
+		}
+	}
+}
+
+// idAt is above every UUIDv7 made before t, and below those made later.
+func idAt(t time.Time) uuid.UUID {
+	var id uuid.UUID
+	ms := max(t.UnixMilli(), 0)
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	return id
+}

@@ -1,0 +1,90 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/directorybolt/directorybolt/internal/dbtest"
+	"github.com/directorybolt/directorybolt/internal/store/postgres"
+	"github.com/directorybolt/directorybolt/internal/store/storetest"
+	"github.com/jackc/pgx/v5"
+)
+
+func TestStore(t *testing.T) { storetest.Run(t, subjects(direct)) }
+
+func TestModel(t *testing.T) { storetest.Model(t, subjects(direct)) }
+
+func TestStoreThroughSessionPooler(t *testing.T) { storetest.Run(t, subjects(through("session"))) }
+
+func TestStoreThroughTransactionPooler(t *testing.T) {
+	storetest.Run(t, subjects(through("transaction")))
+}
+
+// way makes the configuration that leads to a database.
+type way func(t testing.TB, url string) postgres.Config
+
+func direct(_ testing.TB, url string) postgres.Config { return postgres.Config{URL: url} }
+
+// through leads through a pooler. In transaction mode wake-ups of other processes
+// need the direct way.
+func through(mode string) way {
+	return func(t testing.TB, url string) postgres.Config {
+		c := postgres.Config{URL: dbtest.PgBouncer(t, url, mode)}
+		if mode == "transaction" {
+			c.DirectURL = url
+		}
+		return c
+	}
+}
+
+// subjects makes stores on fresh databases with the clock in the test's hand.
+func subjects(w way) storetest.Factory {
+	return func(t testing.TB, o storetest.Options) storetest.Subject {
+		url := migrated(t)
+		advance := dbtest.Clock(t, url)
+		config := w(t, url)
+		config.Hints, config.MaxConns = o.Hints, 8
+		reopen := func(t testing.TB) storetest.Store { return open(t, config) }
+		return storetest.Subject{
+			Store: reopen(t), Advance: advance, Reopen: reopen, Steps: 600,
+			Number: func(t testing.TB, query string) int64 { return number[int64](t, url, query) },
+		}
+	}
+}
+
+// migrated is the URL of a fresh database with the schema in it.
+var migrated = dbtest.Template(func(url string) error {
+	ctx := context.Background()
+	s, err := postgres.Open(ctx, postgres.Config{URL: url, Pooling: "session"})
+	if err != nil {
+		return err
+	}
+	_, err = s.Migrate(ctx)
+	return errors.Join(err, s.Close())
+})
+
+// open opens a store that is closed with the test.
+func open(t testing.TB, c postgres.Config) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// number answers a query of one row and one column on a connection of its own.
+func number[T any](t testing.TB, url, query string) (n T) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if err := conn.QueryRow(t.Context(), query).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}

@@ -1,0 +1,160 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/jackc/pgx/v5"
+)
+
+// Register adds a worker with a lease from the database's now.
+func (s *Store) Register(ctx context.Context, w job.Worker, lease time.Duration) error {
+	if err := checkWorker(w, lease); err != nil {
+		return fmt.Errorf("register worker: %w", err)
+	}
+	kinds := append([]string{}, w.Kinds...)
+	n, err := changed(ctx, s, "register worker "+w.ID.String(), "RegisterWorker",
+		dbID(w.ID), plain(w.Host), w.PID, plain(w.Version), kinds, w.Capacity, micros(lease))
+	if err != nil || n > 0 {
+		return err
+	}
+	known, err := s.standing(ctx, w.ID)
+	if err != nil {
+		return err
+	}
+	if !known.live {
+		return fmt.Errorf("register worker %s: %w", w.ID, job.ErrRetired)
+	}
+	return fmt.Errorf("register worker %s: it is registered already: %w", w.ID, job.ErrState)
+}
+
+func checkWorker(w job.Worker, lease time.Duration) error {
+	switch {
+	case w.ID == job.ID{}:
+		return &job.InvalidError{Field: "id", Reason: "is required"}
+	case w.Capacity <= 0:
+		return &job.InvalidError{Field: "capacity", Reason: "must be positive"}
+	case lease <= 0:
+		return &job.InvalidError{Field: "lease", Reason: "must be positive"}
+	}
+	return nil
+}
+
+// standing is what a worker may still do.
+type standing struct {
+	live   bool // not retired
+	leased bool // not retired, and the lease is not over
+}
+
+func (s *Store) standing(ctx context.Context, worker job.ID) (standing, error) {
+	return one(ctx, s, "read worker "+worker.String(), "GetWorker", func(row pgx.CollectableRow) (w standing, err error) {
+		err = row.Scan(&w.live, &w.leased)
+		return w, err
+	}, dbID(worker))
+}
+
+// Beat renews the worker's lease first, in a statement that no lock on a job can
+// delay, and then looks after the held leases. It never uses the pool.
+func (s *Store) Beat(ctx context.Context, worker job.ID, lease time.Duration, held []job.Held) (job.Pulse, error) {
+	if lease <= 0 {
+		return job.Pulse{}, fmt.Errorf("beat: %w", &job.InvalidError{Field: "lease", Reason: "must be positive"})
+	}
+	var pulse job.Pulse
+	err := s.beats.do(ctx, func(conn *pgx.Conn) (err error) {
+		pulse, err = beat(ctx, conn, worker, lease, held)
+		return err
+	})
+	if err == nil {
+		return pulse, nil
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		// Not renewed: retired, unless there is no such worker.
+		if _, err := s.standing(ctx, worker); err != nil {
+			return job.Pulse{}, fmt.Errorf("beat: %w", err)
+		}
+		return job.Pulse{}, fmt.Errorf("beat of worker %s: %w", worker, job.ErrRetired)
+	}
+	return job.Pulse{}, fmt.Errorf("beat of worker %s: %w", worker, readable(err))
+}
+
+func beat(ctx context.Context, conn *pgx.Conn, worker job.ID, lease time.Duration, held []job.Held) (p job.Pulse, err error) {
+	err = conn.QueryRow(ctx, statements.Get("BeatWorker"), dbID(worker), micros(lease)).Scan((*nullTime)(&p.LeaseUntil))
+	if err != nil || len(held) == 0 {
+		return p, err
+	}
+	var leases, moved []job.Lease
+	for _, h := range held {
+		leases = append(leases, h.Lease)
+		if h.Progressed {
+			moved = append(moved, h.Lease)
+		}
+	}
+	if len(moved) > 0 {
+		ids, fences := leaseIDs(moved)
+		if _, err := conn.Exec(ctx, statements.Get("ProgressJob"), ids, fences); err != nil {
+			return p, err
+		}
+	}
+	ids, fences := leaseIDs(leases)
+	rows, err := conn.Query(ctx, statements.Get("LostLeases"), ids, fences)
+	if err != nil {
+		return p, err
+	}
+	p.Lost, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l job.Lost, err error) {
+		l.WorkerID = worker
+		err = row.Scan((*nullID)(&l.JobID), &l.Fence, (*nullText)(&l.State))
+		return l, err
+	})
+	return p, err
+}
+
+// Retire declares a worker's lease over.
+func (s *Store) Retire(ctx context.Context, worker job.ID, cause string, by job.By) error {
+	what := "retire worker " + worker.String()
+	if cause == "" {
+		return fmt.Errorf("%s: %w", what, &job.InvalidError{Field: "cause", Reason: "is required"})
+	}
+	n, err := changed(ctx, s, what, "RetireWorker", dbID(worker), plain(cause), actor(by), plain(by.Reason))
+	if err != nil || n > 0 {
+		return err
+	}
+	if _, err := s.standing(ctx, worker); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return fmt.Errorf("%s: it is retired already: %w", what, job.ErrState)
+}
+
+// Workers lists live workers and those retired lately.
+func (s *Store) Workers(ctx context.Context, retiredWithin time.Duration) ([]job.Worker, error) {
+	return all(ctx, s, "list workers", "ListWorkers", scanWorker, micros(retiredWithin))
+}
+
+// RetireExpired retires every worker whose lease is over.
+func (s *Store) RetireExpired(ctx context.Context) ([]job.Worker, error) {
+	return all(ctx, s, "retire expired workers", "RetireExpiredWorkers", scanWorker)
+}
+
+func scanWorker(row pgx.CollectableRow) (w job.Worker, err error) {
+	err = row.Scan((*nullID)(&w.ID), &w.Host, &w.PID, &w.Version, &w.Kinds, &w.Capacity, (*nullTime)(&w.StartedAt),
+		(*nullTime)(&w.BeatAt), (*nullTime)(&w.LeaseUntil), (*nullTime)(&w.RetiredAt), (*nullText)(&w.RetiredCause))
+	return w, err
+}
+
+// Recover moves jobs whose owner is retired.
+func (s *Store) Recover(ctx context.Context, limit int) (job.Recovered, error) {
+	if limit <= 0 {
+		return job.Recovered{}, fmt.Errorf("recover jobs: %w", &job.InvalidError{Field: "limit", Reason: "must be positive"})
+	}
+	moved, err := all(ctx, s, "recover jobs", "RecoverJobs", func(row pgx.CollectableRow) (r job.RecoveredJob, err error) {
+		err = row.Scan((*nullID)(&r.ID), &r.Kind, &r.Fence, (*nullText)(&r.State), &r.Crashes, &r.Quarantined, &r.Cause,
+			(*nullID)(&r.WorkerID), &r.ValueCents)
+		return r, err
+	}, limit, job.QuarantineAfter, micros(crashBackoff.Ceiling(1)), micros(crashBackoff.Ceiling(1<<20)), s.config.Hints)
+	if len(moved) > 0 {
+		s.bell.ring()
+	}
+	return job.Recovered{Jobs: moved}, err
+}
