@@ -11,7 +11,19 @@ import (
 )
 
 // oneSided lists the statements that only one dialect needs, with the reason.
-var oneSided = map[string]string{}
+var oneSided = map[string]string{
+	"AddMessages":        "Postgres adds messages in the statement that changes the job",
+	"ArchiveJobs":        "Postgres archives in PruneJobs",
+	"ClaimGuard":         "Postgres asks about the worker and the pauses inside the claims",
+	"DueJobs":            "Postgres is woken by NOTIFY, SQLite looks whether a commit was of interest",
+	"LeasedJob":          "SQLite has read the job, with its lease, before it writes: RunningJob",
+	"ListJobsOfCustomer": "SQLite plans a statement once, for all its filters",
+	"PrunableJobs":       "Postgres finds them in PruneJobs",
+	"PruneJobEvents":     "Postgres forgets them in PruneJobs",
+	"RecordPlan":         "Postgres writes the job's row in PlanSubmissions",
+	"RecoverableJobs":    "Postgres finds and locks them in RecoverJobs",
+	"RunningJob":         "Postgres locks the row inside each statement",
+}
 
 func TestBothDialectsHaveTheSameMigrations(t *testing.T) {
 	postgres, sqlite := fileNames(t, "postgres/migrations"), fileNames(t, "sqlite/migrations")

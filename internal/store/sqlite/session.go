@@ -22,9 +22,10 @@ var unhurried = context.Background()
 // session is one connection that writes, with its prepared statements. It is used
 // by one goroutine at a time.
 type session struct {
-	db    *sql.DB
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	db       *sql.DB
+	conn     *sql.Conn
+	stmts    map[string]*sql.Stmt
+	patience time.Duration
 }
 
 func openSession(ctx context.Context, path string, maxBytes int64) (*session, error) {
@@ -37,7 +38,7 @@ func openSession(ctx context.Context, path string, maxBytes int64) (*session, er
 		return nil, err
 	}
 	var conn *sql.Conn
-	err = whileBusy(ctx, func() (err error) {
+	err = whileBusy(ctx, patience, func() (err error) {
 		conn, err = db.Conn(ctx)
 		return err
 	})
@@ -45,7 +46,7 @@ func openSession(ctx context.Context, path string, maxBytes int64) (*session, er
 		_ = db.Close()
 		return nil, err
 	}
-	return &session{db: db, conn: conn, stmts: map[string]*sql.Stmt{}}, nil
+	return &session{db: db, conn: conn, stmts: map[string]*sql.Stmt{}, patience: patience}, nil
 }
 
 func (c *session) close() error {
@@ -59,7 +60,7 @@ func (c *session) close() error {
 // journalWAL asks for the write-ahead log and answers the mode there is. Two
 // processes that make the same file contend here without SQLite's own wait.
 func (c *session) journalWAL(ctx context.Context) (mode string, err error) {
-	err = whileBusy(ctx, func() error {
+	err = whileBusy(ctx, c.patience, func() error {
 		return c.conn.QueryRowContext(ctx, "PRAGMA journal_mode(WAL)").Scan(&mode)
 	})
 	return mode, err
@@ -78,11 +79,11 @@ func (c *session) prove(ctx context.Context) error {
 // use SQLite's own wait, which sleeps up to a tenth of a second at a time, so that
 // whoever commits often wins every race; short sleeps give everybody a share.
 func (c *session) begin(ctx context.Context) error {
-	return whileBusy(ctx, func() error { return c.exec("BEGIN IMMEDIATE") })
+	return whileBusy(ctx, c.patience, func() error { return c.exec("BEGIN IMMEDIATE") })
 }
 
 // whileBusy repeats act while another process holds the file, up to patience.
-func whileBusy(ctx context.Context, act func() error) error {
+func whileBusy(ctx context.Context, patience time.Duration, act func() error) error {
 	deadline := time.Now().Add(patience)
 	for wait := 100 * time.Microsecond; ; wait = min(2*wait, 4*time.Millisecond) {
 		err := act()
