@@ -56,12 +56,14 @@ func (t *tenure) run(a *attempt) {
 	defer cancel(nil)
 	a.begun = time.Now()
 	a.cancel.Store(&cancel)
+	a.running.Store(true)
 	err := call(ctx, t.Handlers[a.job.Kind], job.Attempt{
 		Job:      a.job,
 		Left:     t.left,
 		Progress: func() { a.progressed.Store(true) },
 		Drain:    t.drain,
 	})
+	a.running.Store(false)
 	t.conclude(a, err, context.Cause(ctx))
 }
 
@@ -102,17 +104,17 @@ func (t *tenure) conclude(a *attempt, err, cause error) {
 		case <-t.closed:
 		}
 	case errors.As(err, &snooze):
-		t.end(a, "snooze", "", func(ctx context.Context, l job.Lease) error {
-			return t.Store.Snooze(ctx, l, snooze.Delay, snooze.Reason)
+		t.end(a, "", func(ctx context.Context, l job.Lease) (string, error) {
+			return "snooze", t.Store.Snooze(ctx, l, snooze.Delay, snooze.Reason)
 		})
 	case errors.Is(err, job.ErrDrained), cause != nil && errors.Is(err, context.Canceled):
-		t.end(a, "release", "", func(ctx context.Context, l job.Lease) error {
+		t.end(a, "", func(ctx context.Context, l job.Lease) (string, error) {
 			_, err := t.Store.Release(ctx, "drain", l)
-			return err
+			return "release", err
 		})
 	case job.IsCancel(err):
-		t.end(a, "cancel", "", func(ctx context.Context, l job.Lease) error {
-			return t.Store.CancelRunning(ctx, l, err.Error())
+		t.end(a, "", func(ctx context.Context, l job.Lease) (string, error) {
+			return "cancel", t.Store.CancelRunning(ctx, l, err.Error())
 		})
 	default:
 		t.fail(a, err)
@@ -130,22 +132,27 @@ func (t *tenure) fail(a *attempt, err error) {
 	case job.IsPermanent(err):
 		f.Class, f.Permanent = job.ClassPermanent, true
 	}
-	t.end(a, "fail", f.Class, func(ctx context.Context, l job.Lease) error {
+	t.end(a, f.Class, func(ctx context.Context, l job.Lease) (string, error) {
 		state, err := t.Store.Fail(ctx, l, f)
-		if err == nil {
-			t.Log.Warn("attempt failed", "job_id", l.JobID, "kind", a.job.Kind, "attempt", a.job.Attempt, "state", string(state), "class", f.Class, "error", f.Cause)
+		if err != nil {
+			return "fail", err
 		}
-		return err
+		t.Log.Warn("attempt failed", "job_id", l.JobID, "kind", a.job.Kind, "attempt", a.job.Attempt, "state", string(state), "class", f.Class, "error", f.Cause)
+		if state == job.Pending {
+			return "retry", nil
+		}
+		return "fail", nil
 	})
 }
 
 // end records an arrow, again and again while the store is away and the lease
-// holds. When the lease is over the end is not ours to record.
-func (t *tenure) end(a *attempt, verb, class string, write func(context.Context, job.Lease) error) {
+// holds. When the lease is over the end is not ours to record. write names the
+// verb, for the metrics.
+func (t *tenure) end(a *attempt, class string, write func(context.Context, job.Lease) (verb string, err error)) {
 	retry := backoff.Policy{Base: 50 * time.Millisecond, Cap: time.Second}
 	for n := 1; ; n++ {
 		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-		err := write(ctx, a.job.Lease())
+		verb, err := write(ctx, a.job.Lease())
 		cancel()
 		switch {
 		case err == nil:

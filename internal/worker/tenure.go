@@ -53,6 +53,7 @@ type attempt struct {
 	begun      time.Time
 	cancel     atomic.Pointer[context.CancelCauseFunc]
 	progressed atomic.Bool
+	running    atomic.Bool // in its handler
 }
 
 func newTenure(p *Pool) *tenure {
@@ -130,19 +131,29 @@ func (t *tenure) awaitSlots(ran <-chan struct{}) {
 	case <-ran:
 	case <-time.After(stragglerGrace):
 		for _, a := range t.holding() {
+			if !a.running.Load() {
+				continue
+			}
 			t.Log.Error("handler ignores its cancelled context", "job_id", a.job.ID, "kind", a.job.Kind, "worker_id", t.id)
 		}
 	}
 }
 
 // leave gives back what is still held and retires the identity in order. It does
-// what it can: whatever fails here is done by recovery.
+// what it can: whatever fails here is done by recovery. A worker that the store
+// has retired has nothing to give back; a job whose handler still runs is not
+// given to another as long as recovery does not do so.
 func (t *tenure) leave() {
+	if errors.Is(context.Cause(t.attempts), job.ErrRetired) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	var leases []job.Lease
 	for _, a := range t.holding() {
-		leases = append(leases, a.job.Lease())
+		if !a.running.Load() {
+			leases = append(leases, a.job.Lease())
+		}
 	}
 	if len(leases) > 0 {
 		if _, err := t.Store.Release(ctx, "drain", leases...); err != nil {
