@@ -41,19 +41,17 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	defer ln.Close()
+	defer func() { _ = ln.Close() }() // in case it did not come to serving
 	s, err := h.openOwn(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	p, err := h.process(s, catalog)
-	if err != nil {
-		return err
-	}
-	p.services = append(p.services, retention(s, job.Retention{Finished: h.config.Retention()}, h.log), p.http(ln, s, h))
-	h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
-		"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
-	defer h.log.InfoContext(ctx, "stopped")
-	return p.run(ctx)
+	return closing(s, err, func(s backend) error {
+		p, err := h.process(s, catalog)
+		if err != nil {
+			return err
+		}
+		p.services = append(p.services, retention(s, job.Retention{Finished: h.config.Retention()}, h.log), p.http(ln, s, h))
+		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
+			"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
+		defer h.log.InfoContext(ctx, "stopped")
+		return p.run(ctx)
+	})
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -86,34 +85,30 @@ func newDir(path string) error {
 	return nil
 }
 
-// perform runs a process of its own kind around one order and follows the order.
-func (c demoCmd) perform(ctx context.Context, a *app, box *sandbox.Sandbox, pack directory.Package, dir string) (orderReport, error) {
+// perform runs everything around one order and follows the order.
+func (c demoCmd) perform(ctx context.Context, a *app, box *sandbox.Sandbox, pack directory.Package, dir string) (report orderReport, err error) {
 	settings, catalog, err := c.prepare(a, box, dir)
 	if err != nil {
-		return orderReport{}, err
+		return report, err
 	}
 	logFile, err := os.Create(filepath.Join(dir, "demo.log"))
 	if err != nil {
-		return orderReport{}, err
+		return report, err
 	}
-	defer logFile.Close()
+	defer func() { _ = logFile.Close() }()
 	h := house{config: settings, log: newLogger(settings, logFile)}
 	s, err := h.openOwn(ctx)
-	if err != nil {
-		return orderReport{}, err
-	}
-	defer s.Close()
-	p, err := h.process(s, catalog)
-	if err != nil {
-		return orderReport{}, err
-	}
-	working, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- p.run(working) }()
-	report, err := c.order(ctx, a, s, pack)
-	stop()
-	return report, errors.Join(err, <-ended)
+	err = closing(s, err, func(s backend) error {
+		p, err := h.process(s, catalog)
+		if err != nil {
+			return err
+		}
+		return p.during(ctx, func() (err error) {
+			report, err = c.order(ctx, a, s, pack)
+			return err
+		})
+	})
+	return report, err
 }
 
 // prepare makes the settings of the demo. Nothing that is set on this machine

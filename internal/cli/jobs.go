@@ -67,22 +67,19 @@ func (c manyJobs) each(ctx context.Context, a *app, done string, act func(backen
 		}
 		ids[i] = id
 	}
-	s, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	var faults []error
-	for _, id := range ids {
-		if err := missing(id, act(s, id)); err != nil {
-			faults = append(faults, refused(ctx, s, id, err))
-			continue
+	return a.withStore(ctx, func(s backend) error {
+		var faults []error
+		for _, id := range ids {
+			if err := missing(id, act(s, id)); err != nil {
+				faults = append(faults, refused(ctx, s, id, err))
+				continue
+			}
+			if err := c.tell(a, id, done); err != nil {
+				return err
+			}
 		}
-		if err := c.tell(a, id, done); err != nil {
-			return err
-		}
-	}
-	return summed(a, faults, len(ids))
+		return summed(a, faults, len(ids))
+	})
 }
 
 func (manyJobs) tell(a *app, id job.ID, done string) error {

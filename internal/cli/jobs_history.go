@@ -20,19 +20,16 @@ func (c jobsHistoryCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if _, err := s.Job(ctx, id); err != nil {
-		return missing(id, err)
-	}
-	events, err := s.History(ctx, id)
-	if err != nil {
-		return missing(id, err)
-	}
-	return list(a, events, []string{"AT", "EVENT", "FENCE", "DIRECTORY", "FROM → TO", "WHO", "CAUSE"}, eventRow)
+	return a.withStore(ctx, func(s backend) error {
+		if _, err := s.Job(ctx, id); err != nil {
+			return missing(id, err)
+		}
+		events, err := s.History(ctx, id)
+		if err != nil {
+			return missing(id, err)
+		}
+		return list(a, events, []string{"AT", "EVENT", "FENCE", "DIRECTORY", "FROM → TO", "WHO", "CAUSE"}, eventRow)
+	})
 }
 
 func eventRow(e job.Event) []string {

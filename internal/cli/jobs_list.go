@@ -32,35 +32,32 @@ func (c jobsListCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	// One more than asked for tells whether there is another page.
-	f.Limit++
-	jobs, err := s.Jobs(ctx, f)
-	if err != nil {
-		return err
-	}
-	more := len(jobs) > c.Limit
-	if more {
-		jobs = jobs[:c.Limit]
-	}
-	for i := range jobs {
-		jobs[i].Payload = nil // a profile; jobs show --payload has it
-	}
-	header := []string{"ID", "KIND", "STATE", "PRIORITY", "PACKAGE", "FAILURES", "CRASHES", "CREATED", "CAUSE"}
-	if err := list(a, jobs, header, jobRow); err != nil {
-		return err
-	}
-	switch {
-	case len(jobs) == 0:
-		a.say("no jobs")
-	case more:
-		a.say("more: add --before %s", jobs[len(jobs)-1].ID)
-	}
-	return nil
+	return a.withStore(ctx, func(s backend) error {
+		// One more than asked for tells whether there is another page.
+		f.Limit++
+		jobs, err := s.Jobs(ctx, f)
+		if err != nil {
+			return err
+		}
+		more := len(jobs) > c.Limit
+		if more {
+			jobs = jobs[:c.Limit]
+		}
+		for i := range jobs {
+			jobs[i].Payload = nil // a profile; jobs show --payload has it
+		}
+		header := []string{"ID", "KIND", "STATE", "PRIORITY", "PACKAGE", "FAILURES", "CRASHES", "CREATED", "CAUSE"}
+		if err := list(a, jobs, header, jobRow); err != nil {
+			return err
+		}
+		switch {
+		case len(jobs) == 0:
+			a.say("no jobs")
+		case more:
+			a.say("more: add --before %s", jobs[len(jobs)-1].ID)
+		}
+		return nil
+	})
 }
 
 func (c jobsListCmd) filter() (f job.Filter, err error) {

@@ -45,15 +45,12 @@ func (c jobsPauseCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := s.Pause(ctx, scope, c.Scoped.by()); err != nil {
-		return err
-	}
-	return tellScope(a, scope, "paused")
+	return a.withStore(ctx, func(s backend) error {
+		if err := s.Pause(ctx, scope, c.Scoped.by()); err != nil {
+			return err
+		}
+		return tellScope(a, scope, "paused")
+	})
 }
 
 func tellScope(a *app, s job.Scope, done string) error {

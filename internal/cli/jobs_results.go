@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/directorybolt/directorybolt/internal/directory"
 )
@@ -27,30 +29,27 @@ func (c jobsResultsCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	j, err := s.Job(ctx, id)
-	if err != nil {
-		return missing(id, err)
-	}
-	subs, err := s.Submissions(ctx, id)
-	if err != nil {
-		return err
-	}
-	wanted := make([]directory.Submission, 0, len(subs))
-	for _, sub := range subs {
-		if c.State == nil || string(sub.State) == *c.State {
-			wanted = append(wanted, sub)
+	return a.withStore(ctx, func(s backend) error {
+		j, err := s.Job(ctx, id)
+		if err != nil {
+			return missing(id, err)
 		}
-	}
-	if err := results(a, wanted); err != nil {
-		return err
-	}
-	a.say("%s", booksOf(subs, j))
-	return nil
+		subs, err := s.Submissions(ctx, id)
+		if err != nil {
+			return err
+		}
+		wanted := make([]directory.Submission, 0, len(subs))
+		for _, sub := range subs {
+			if c.State == nil || string(sub.State) == *c.State {
+				wanted = append(wanted, sub)
+			}
+		}
+		if err := results(a, wanted); err != nil {
+			return err
+		}
+		a.say("%s", booksOf(subs, j))
+		return nil
+	})
 }
 
 // results prints submissions.
@@ -73,12 +72,10 @@ func outcomeWord(s directory.Submission) string {
 // what a person must do, or why not.
 func whatCame(s directory.Submission) string {
 	switch {
+	case s.Need != "":
+		return strings.Join(slices.DeleteFunc([]string{s.Need, s.Reason, s.ListingURL}, func(w string) bool { return w == "" }), ", ")
 	case s.ListingURL != "":
 		return s.ListingURL
-	case s.Need != "" && s.Reason != "":
-		return s.Need + ": " + s.Reason
-	case s.Need != "":
-		return s.Need
 	case s.Reason != "":
 		return s.Reason
 	case s.Evidence != nil:

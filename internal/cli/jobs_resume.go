@@ -23,16 +23,13 @@ func (c jobsResumeCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	switch err := s.Resume(ctx, scope, c.Scoped.by()); {
-	case errors.Is(err, job.ErrNotFound):
-		return notFound(fmt.Errorf("%s is not paused", scope.Key()), "")
-	case err != nil:
-		return err
-	}
-	return tellScope(a, scope, "resumed")
+	return a.withStore(ctx, func(s backend) error {
+		switch err := s.Resume(ctx, scope, c.Scoped.by()); {
+		case errors.Is(err, job.ErrNotFound):
+			return notFound(fmt.Errorf("%s is not paused", scope.Key()), "")
+		case err != nil:
+			return err
+		}
+		return tellScope(a, scope, "resumed")
+	})
 }

@@ -35,28 +35,25 @@ func (c jobsShowCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	j, err := s.Job(ctx, id)
-	if err != nil {
-		return missing(id, err)
-	}
-	subs, err := s.Submissions(ctx, id)
-	if err != nil {
-		return err
-	}
-	b := booksOf(subs, j)
-	show := shown{Job: j, Submissions: b.states, Replaced: b.replaced}
-	if c.Payload {
-		show.Payload = j.Payload
-	}
-	if a.JSON {
-		return a.object(show)
-	}
-	return table(a.stdout, []string{"job", id.String()}, show.rows(b))
+	return a.withStore(ctx, func(s backend) error {
+		j, err := s.Job(ctx, id)
+		if err != nil {
+			return missing(id, err)
+		}
+		subs, err := s.Submissions(ctx, id)
+		if err != nil {
+			return err
+		}
+		b := booksOf(subs, j)
+		show := shown{Job: j, Submissions: b.states, Replaced: b.replaced}
+		if c.Payload {
+			show.Payload = j.Payload
+		}
+		if a.JSON {
+			return a.object(show)
+		}
+		return table(a.stdout, []string{"job", id.String()}, show.rows(b))
+	})
 }
 
 func (s shown) rows(b books) [][]string {

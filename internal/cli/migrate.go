@@ -28,21 +28,16 @@ func (migrateUpCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	s, err := h.connect(ctx, mayCreate)
-	if err != nil {
+	return closing(s, err, func(s backend) error {
+		applied, err := s.Migrate(ctx)
+		if err := printMigrations(a, applied); err != nil {
+			return err
+		}
+		if err == nil && len(applied) == 0 {
+			a.say("the schema is up to date")
+		}
 		return err
-	}
-	defer s.Close()
-	applied, err := s.Migrate(ctx)
-	if err := printMigrations(a, applied); err != nil {
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	if len(applied) == 0 {
-		a.say("the schema is up to date")
-	}
-	return nil
+	})
 }
 
 type migrateStatusCmd struct{}
@@ -59,28 +54,26 @@ func (migrateStatusCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	s, err := h.connect(ctx, mustExist)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	all, err := s.MigrationStatus(ctx)
-	if err != nil {
-		return err
-	}
-	if err := printMigrations(a, all); err != nil {
-		return err
-	}
-	pending := 0
-	for _, m := range all {
-		if !m.Applied {
-			pending++
+	return closing(s, err, func(s backend) error {
+		all, err := s.MigrationStatus(ctx)
+		if err != nil {
+			return err
 		}
+		if err := printMigrations(a, all); err != nil {
+			return err
+		}
+		return tellPending(a, all)
+	})
+}
+
+// tellPending says how many migrations are pending, and with which status.
+func tellPending(a *app, all []store.Migration) error {
+	pending := pendingOf(all)
+	if len(pending) == 0 {
+		return nil
 	}
-	if pending > 0 {
-		a.say("%s pending; run: directorybolt migrate up", count(pending, "migration"))
-		return exitWith(ExitNotFound)
-	}
-	return nil
+	a.say("%s pending; run: directorybolt migrate up", count(len(pending), "migration"))
+	return exitWith(ExitNotFound)
 }
 
 func printMigrations(a *app, ms []store.Migration) error {

@@ -22,12 +22,14 @@ import (
 type process struct {
 	worker   func(ctx context.Context) error
 	services []func(ctx context.Context) error
+	close    func() // at the very end
 	draining atomic.Bool
 }
 
 // run returns when everything has ended. The first service that fails ends the
 // rest in order.
 func (p *process) run(ctx context.Context) error {
+	defer p.close()
 	working, halt := context.WithCancelCause(ctx)
 	defer halt(nil)
 	context.AfterFunc(working, func() { p.draining.Store(true) })
@@ -44,6 +46,17 @@ func (p *process) run(ctx context.Context) error {
 	err := p.worker(working)
 	stop()
 	return errors.Join(err, g.Wait())
+}
+
+// during runs the process while act lasts.
+func (p *process) during(ctx context.Context, act func() error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx) }()
+	err := act()
+	stop()
+	return errors.Join(err, <-ended)
 }
 
 // pruneEvery is the time between two passes of retention.

@@ -40,24 +40,21 @@ func (c submitCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return usage(err, "")
 	}
-	s, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	placed, err := c.place(ctx, a, s, business, pack)
-	if err != nil {
-		return err
-	}
-	if !c.Wait {
-		return c.tell(ctx, a, s, placed)
-	}
-	c.announce(ctx, a, s, placed)
-	report, err := follow(ctx, a, s, placed.ID, fmt.Sprintf("%s order for %s", pack.Name, business.Name))
-	if err != nil {
-		return orderGoesOn(a, placed.ID, err)
-	}
-	return c.finish(a, report)
+	return a.withStore(ctx, func(s backend) error {
+		placed, err := c.place(ctx, a, s, business, pack)
+		if err != nil {
+			return err
+		}
+		if !c.Wait {
+			return c.tell(ctx, a, s, placed)
+		}
+		c.announce(ctx, a, s, placed)
+		report, err := follow(ctx, a, s, placed.ID, fmt.Sprintf("%s order for %s", pack.Name, business.Name))
+		if err != nil {
+			return orderGoesOn(a, placed.ID, err)
+		}
+		return c.finish(a, report)
+	})
 }
 
 // placed answers a submit.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/directorybolt/directorybolt/internal/config"
 	"github.com/directorybolt/directorybolt/internal/directory"
@@ -19,6 +20,8 @@ import (
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
 	"github.com/directorybolt/directorybolt/internal/store/sqlite"
 	"github.com/directorybolt/directorybolt/internal/submit"
+	"github.com/directorybolt/directorybolt/internal/submit/httpform"
+	"github.com/directorybolt/directorybolt/internal/submit/webclient"
 	"github.com/directorybolt/directorybolt/internal/telemetry"
 	"github.com/directorybolt/directorybolt/internal/worker"
 )
@@ -60,14 +63,27 @@ func newLogger(c config.Config, w io.Writer) *slog.Logger {
 	return telemetry.NewLogger(w, telemetry.LogOptions{Level: c.LogLevel, Format: c.LogFormat, Secrets: c.Secrets()})
 }
 
-// openStore opens the store that the settings name, for an errand. It takes no
-// lock and migrates nothing.
-func (a *app) openStore(ctx context.Context) (backend, error) {
+// withStore opens the store that the settings name, for an errand, and closes it
+// after. It takes no lock and migrates nothing.
+func (a *app) withStore(ctx context.Context, use func(s backend) error) error {
 	h, err := a.errand()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return h.open(ctx)
+	s, err := h.open(ctx)
+	return closing(s, err, use)
+}
+
+// closing uses a store that was just opened, and closes it.
+func closing(s backend, err error, use func(s backend) error) error {
+	if err != nil {
+		return err
+	}
+	err = use(s)
+	if closed := s.Close(); err == nil {
+		err = closed
+	}
+	return err
 }
 
 // open opens the store and checks its schema.
@@ -203,16 +219,11 @@ func checkSchema(ctx context.Context, s backend) error {
 
 func pendingMigrations(ctx context.Context, s backend) ([]store.Migration, error) {
 	all, err := s.MigrationStatus(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var pending []store.Migration
-	for _, m := range all {
-		if !m.Applied {
-			pending = append(pending, m)
-		}
-	}
-	return pending, nil
+	return pendingOf(all), err
+}
+
+func pendingOf(all []store.Migration) []store.Migration {
+	return slices.DeleteFunc(slices.Clone(all), func(m store.Migration) bool { return m.Applied })
 }
 
 // migrationSQL prints the migrations of a dialect; no database is asked.
@@ -225,12 +236,13 @@ func migrationSQL(d store.Dialect, from int64) (string, error) {
 
 // process wires the worker with its handlers, and the stale monitor.
 func (h house) process(s backend, catalog *directory.Catalog) (*process, error) {
+	client := h.webClient()
 	engine, err := submit.New(submit.Config{
 		Ledger:      s,
 		Pacer:       s,
 		Jobs:        s,
 		Catalog:     catalog,
-		Methods:     h.methods(),
+		Methods:     map[directory.Method]submit.Method{directory.MethodForm: httpform.New(client)},
 		Evidence:    evidence.NewDir(filepath.Join(h.config.DataDir, "evidence")),
 		Concurrency: h.config.SubmitConcurrency,
 		Schedule:    h.config.RecheckSchedule,
@@ -260,7 +272,15 @@ func (h house) process(s backend, catalog *directory.Catalog) (*process, error) 
 		return nil, err
 	}
 	monitor := stale.New(stale.Config{Store: s, Interval: h.config.LivenessInterval(), Log: h.log, Metrics: h.metrics})
-	return &process{worker: pool.Run, services: []func(context.Context) error{monitor.Run}}, nil
+	return &process{worker: pool.Run, services: []func(context.Context) error{monitor.Run}, close: client.Close}, nil
 }
 
-func (h house) methods() map[directory.Method]submit.Method { return nil }
+// webClient is what all methods visit directories with. It says honestly who
+// comes, and reaches public addresses only, unless the settings allow more.
+func (h house) webClient() *webclient.Client {
+	return webclient.New(webclient.Config{
+		UserAgent:  "DirectoryBolt/" + thisBuild().Version,
+		ContactURL: h.config.ContactURL,
+		Allow:      h.config.OutboundAllow,
+	})
+}

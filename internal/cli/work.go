@@ -24,15 +24,13 @@ func (workCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	s, err := h.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	p, err := h.process(s, catalog)
-	if err != nil {
-		return err
-	}
-	h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "directories", catalog.Len())
-	defer h.log.InfoContext(ctx, "stopped")
-	return p.run(ctx)
+	return closing(s, err, func(s backend) error {
+		p, err := h.process(s, catalog)
+		if err != nil {
+			return err
+		}
+		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "directories", catalog.Len())
+		defer h.log.InfoContext(ctx, "stopped")
+		return p.run(ctx)
+	})
 }
