@@ -12,6 +12,7 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/dbtest"
 	"github.com/directorybolt/directorybolt/internal/job"
+	migrations "github.com/directorybolt/directorybolt/internal/store"
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
 	"github.com/directorybolt/directorybolt/internal/store/sqlite"
 	"github.com/directorybolt/directorybolt/internal/worker"
@@ -19,7 +20,7 @@ import (
 
 type store interface {
 	job.Store
-	Migrate(ctx context.Context) error
+	Migrate(ctx context.Context) ([]migrations.Migration, error)
 	Close() error
 }
 
