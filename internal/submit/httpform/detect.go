@@ -101,24 +101,43 @@ func (v *view) formFor(p formfield.Purpose) *form {
 	return nil
 }
 
-// complaints are where sites say what is wrong with what was sent.
-const complaints = `.errorlist li, .invalid-feedback, .field-error, .form-error, .error-message, .validation-error, .validation-summary-errors li, .field-validation-error,
-	.alert-danger, .alert-error, .notice-error, .wpcf7-not-valid-tip, .gfield_validation_message, .help-block.error, [role=alert], .errors li, .error, .errors`
+// complaintMark is in the class or id of elements that say what is wrong with what
+// was sent.
+var complaintMark = regexp.MustCompile(`(?i)(^|[\s_-])(errors?|errorlist|error-?message|faults?|invalid|danger|alert|not-valid|validation|has-error|problem)([\s_-]|$)`)
+
+// maxComplaint bounds a message in characters; what is longer is no message but a page.
+const maxComplaint = 200
 
 // complaint is the first message about something wrong that the page shows, and
-// that the page before the post did not.
+// that the page before the post did not. On a page whose status says no already,
+// whatever it shows is that message.
 func (v *view) complaint(before *view) string {
 	if v.doc == nil {
 		return ""
 	}
 	var said string
-	v.doc.Find(complaints).EachWithBreak(func(_ int, s *goquery.Selection) bool {
-		text := v.textOf(s.Get(0))
-		if text == "" || before != nil && strings.Contains(before.text(), text) {
+	v.doc.Find("[class], [id], [role=alert]").EachWithBreak(func(_ int, s *goquery.Selection) bool {
+		n := s.Get(0)
+		if attr(n, "role") != "alert" && !complaintMark.MatchString(attr(n, "class")) && !complaintMark.MatchString(attr(n, "id")) {
 			return true
 		}
-		said = shorten(text, 200)
+		text := v.textOf(n)
+		if text == "" || strings.Contains(before.text(), text) || len(text) > 3*maxComplaint {
+			return true
+		}
+		said = shorten(text, maxComplaint)
 		return false
 	})
+	if said == "" && v.page.Status >= 400 {
+		said = v.mainText()
+	}
 	return said
+}
+
+// mainText is the beginning of what the page is about.
+func (v *view) mainText() string {
+	if s := v.doc.Find("main, [role=main], article, #content, body").First(); s.Length() > 0 {
+		return shorten(v.textOf(s.Get(0)), maxComplaint)
+	}
+	return ""
 }

@@ -50,7 +50,7 @@ func (v *visit) byRules(before, answer *view, later bool) error {
 	d := v.request.Directory
 	for _, rule := range d.Action {
 		if e := v.proof(rule.Rule, before, answer); e != nil {
-			end := needs(rule.Need, "the answer asks for it: %s", e.Excerpt).on(answer)
+			end := needs(rule.Need, "%s: %s", reasons[rule.Need], e.Excerpt).on(answer)
 			end.Outcome.Evidence = e
 			return end
 		}

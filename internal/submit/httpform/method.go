@@ -24,7 +24,7 @@ func New(client *webclient.Client) *Method { return &Method{client: client} }
 // nothing was sent then; everything else is a result.
 func (m *Method) Submit(ctx context.Context, r submit.Request) (submit.Result, error) {
 	if need := r.Directory.Need(); need != "" {
-		return needs(need, "%s", standing[need]).Result, nil
+		return needs(need, "%s", reasons[need]).Result, nil
 	}
 	if r.Directory.Form == nil {
 		return permanent("the catalog entry of %s describes no form", r.Directory.Slug).Result, nil
@@ -42,12 +42,17 @@ func (m *Method) Submit(ctx context.Context, r submit.Request) (submit.Result, e
 	return submit.Result{}, err
 }
 
-// standing says why a directory always waits for a person.
-var standing = map[string]string{
-	directory.NeedManual:  "the directory's terms do not let software submit, or a person has to do it",
-	directory.NeedLogin:   "the directory wants a login",
-	directory.NeedCaptcha: "the directory has a captcha",
-	directory.NeedPayment: "the directory costs money",
+// reasons say what each kind of action is about.
+var reasons = map[string]string{
+	directory.NeedManual:            "the directory's terms do not let software submit, or a person has to do it",
+	directory.NeedLogin:             "the directory wants a login",
+	directory.NeedCaptcha:           "the directory has a captcha",
+	directory.NeedPayment:           "the directory costs money",
+	directory.NeedEmailVerification: "the directory wants an e-mail confirmed",
+	directory.NeedPhoneVerification: "the directory wants a phone number confirmed",
+	directory.NeedMissingField:      "the directory wants something that the profile does not have",
+	directory.NeedTerms:             "the directory wants its terms accepted",
+	directory.NeedCategoryChoice:    "the directory wants a category chosen",
 }
 
 // session visits the hosts that the catalog entry names.

@@ -100,6 +100,9 @@ func lower(s string) string { return strings.Map(unicode.ToLower, s) }
 func around(s string, from, length int) string {
 	r := []rune(s)
 	start := max(from-60, 0)
+	for start > 0 && start < from && r[start-1] != ' ' {
+		start++ // at the beginning of a word
+	}
 	end := min(from+length+200, len(r))
 	return excerptOf(string(r[start:end]))
 }

@@ -127,7 +127,7 @@ func (v *visit) actionByPlace(page *view) error {
 			continue
 		}
 		if excerpt, ok := v.reader.match(rule.Rule, page, nil); ok {
-			end := needs(rule.Need, "the directory wants it before the form is sent").on(page)
+			end := needs(rule.Need, "%s: %s", reasons[rule.Need], excerpt).on(page)
 			end.Outcome.Evidence = v.reader.evidence(rule.Rule, page, excerpt)
 			return end
 		}
@@ -225,10 +225,11 @@ func unsent(ctx context.Context, err error) *verdict {
 	if ok && fault.Class == directory.ClassBlocked {
 		return ends(directory.Outcome{State: directory.FailedState, Class: directory.ClassBlocked, Reason: err.Error()})
 	}
-	end := doubt("%v", err)
+	end := doubt("the form was sent, and no answer came that could be read: %v", err)
 	if ok && fault.Class == directory.ClassNotSent {
-		end.Outcome.Class = directory.ClassNotSent
+		end = open(directory.ClassNotSent, "nothing was sent: %v", err)
 	}
-	end.HostOK = ctx.Err() != nil || errors.Is(err, webclient.ErrDeadline)
+	_, answered := errors.AsType[*webclient.RedirectError](err)
+	end.HostOK = answered || ctx.Err() != nil || errors.Is(err, webclient.ErrDeadline)
 	return end
 }
