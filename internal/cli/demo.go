@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/config"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/sandbox"
@@ -28,6 +29,10 @@ func (demoCmd) Help() string {
 		"The exit status is 5 when a directory got the business twice or the books do not balance.\n\n" +
 		examples("directorybolt demo", "directorybolt demo --package growth --keep ./demo", "directorybolt demo --json | jq .witness")
 }
+
+// demoRetry is quick, for who watches; real directories are given half a minute
+// and more to recover.
+var demoRetry = backoff.Policy{Base: time.Second, Cap: 8 * time.Second}
 
 // demoTimeout ends a demo that hangs; it takes about half a minute.
 const demoTimeout = 5 * time.Minute
@@ -96,7 +101,7 @@ func (c demoCmd) perform(ctx context.Context, a *app, box *sandbox.Sandbox, pack
 		return report, err
 	}
 	defer func() { _ = logFile.Close() }()
-	h := house{config: settings, log: newLogger(settings, logFile)}
+	h := house{config: settings, log: newLogger(settings, logFile), retry: demoRetry}
 	s, err := h.openOwn(ctx)
 	err = closing(s, err, func(s backend) error {
 		p, err := h.process(s, catalog)

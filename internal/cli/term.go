@@ -44,7 +44,7 @@ const (
 
 // paint colours s where colour is wanted.
 func (t terminal) paint(sgr, s string) string {
-	if !t.color || sgr == "" {
+	if !t.color || s == "" {
 		return s
 	}
 	return "\x1b[" + sgr + "m" + s + "\x1b[0m"

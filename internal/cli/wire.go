@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/config"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/evidence"
@@ -44,12 +45,13 @@ type house struct {
 	config  config.Config
 	log     *slog.Logger
 	metrics *telemetry.Metrics // nil: nobody looks
+	retry   backoff.Policy     // between tries of one submission; zero: the default
 }
 
 // house loads the settings for a process that serves: it logs to stderr.
 func (a *app) house() (house, error) {
 	c, err := a.settings()
-	return house{c, newLogger(c, a.stderr), telemetry.NewMetrics()}, err
+	return house{config: c, log: newLogger(c, a.stderr), metrics: telemetry.NewMetrics()}, err
 }
 
 // errand loads the settings for a command that does one thing and is gone: what
@@ -245,6 +247,7 @@ func (h house) process(s backend, catalog *directory.Catalog) (*process, error) 
 		Methods:     map[directory.Method]submit.Method{directory.MethodForm: httpform.New(client)},
 		Evidence:    evidence.NewDir(filepath.Join(h.config.DataDir, "evidence")),
 		Concurrency: h.config.SubmitConcurrency,
+		Backoff:     h.retry,
 		Schedule:    h.config.RecheckSchedule,
 		Log:         h.log,
 		Metrics:     h.metrics,
