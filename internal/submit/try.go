@@ -100,10 +100,11 @@ func (r *run) submit(ctx context.Context, it *item, d *directory.Directory, m Me
 // intend commits the intent. The deadline counts from before the store was asked,
 // so it is never later than the one the store wrote.
 func (r *run) intend(ctx context.Context, it *item, d *directory.Directory) (Deadline, error) {
-	budget := min(timeout(d), r.attempt.Left())
-	if budget < minBudget {
+	left := r.attempt.Left()
+	if left < min(minBudget, timeout(d)) {
 		return nil, directory.ErrNoTime
 	}
+	budget := min(timeout(d), left)
 	end := bootclock.Now() + budget
 	sub, err := r.Ledger.Intend(ctx, r.lease, it.sub.ID, budget)
 	if err != nil {

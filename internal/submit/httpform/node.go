@@ -217,8 +217,8 @@ var star = regexp.MustCompile(`(?i)\*|\(required\)|\brequired\s*$|\(pflichtfeld\
 // starred reports whether a label says that its control must be filled in.
 func starred(label string) bool { return star.MatchString(label) }
 
-// shorten cuts s to at most n characters, at a word where one ends in the last
-// third, without a mark.
+// shorten cuts s to at most n characters, at a word where one ends in the second
+// half, without a mark.
 func shorten(s string, n int) string {
 	r := []rune(s)
 	if len(r) <= n {
@@ -226,7 +226,7 @@ func shorten(s string, n int) string {
 	}
 	cut := string(r[:n])
 	if r[n] != ' ' {
-		if i := strings.LastIndexAny(cut, " \n\t"); i >= len(cut)*2/3 {
+		if i := strings.LastIndexAny(cut, " \n\t"); i >= len(cut)/2 {
 			cut = cut[:i]
 		}
 	}
