@@ -181,7 +181,7 @@ func claimHandsOutOnce(b *bed) {
 	var mu sync.Mutex
 	owner := map[job.ID]job.ID{}
 	b.atOnce(callers, func(i int, s Store) {
-		for {
+		for range jobs {
 			got, err := s.Claim(b.ctx, job.ClaimRequest{Worker: workers[i], Limit: 7, Kinds: kinds})
 			if err != nil {
 				b.Errorf("caller %d: %v", i, err)

@@ -140,7 +140,7 @@ func takersShare(b *bed) {
 	var mu sync.Mutex
 	taken := map[job.ID]int{}
 	b.atOnce(4, func(i int, s Store) {
-		for {
+		for range n {
 			got, err := s.TakeMessages(b.ctx, 9, time.Hour)
 			if err != nil {
 				b.Errorf("taker %d: %v", i, err)

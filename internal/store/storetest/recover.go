@@ -195,7 +195,7 @@ func recoverOnce(b *bed) {
 	var mu sync.Mutex
 	moved := map[job.ID]int{}
 	b.atOnce(4, func(i int, s Store) {
-		for {
+		for range n {
 			r, err := s.Recover(b.ctx, 13)
 			if err != nil {
 				b.Errorf("recoverer %d: %v", i, err)
@@ -239,16 +239,18 @@ func recoverRacesFinish(b *bed) {
 		recovered := map[job.ID]bool{}
 		done := make(chan error)
 		go func() {
-			for {
-				r, err := other.Recover(b.ctx, 3)
-				if err != nil || len(r.Jobs) == 0 {
-					done <- err
-					return
-				}
+			var err error
+			for range n {
+				var r job.Recovered
+				r, err = other.Recover(b.ctx, 3)
 				for _, j := range r.Jobs {
 					recovered[j.ID] = true
 				}
+				if err != nil || len(r.Jobs) == 0 {
+					break
+				}
 			}
+			done <- err
 		}()
 		lost := map[job.ID]bool{}
 		for i := 0; i < n; i += 4 {
