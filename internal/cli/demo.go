@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/config"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/sandbox"
@@ -30,9 +29,9 @@ func (demoCmd) Help() string {
 		examples("directorybolt demo", "directorybolt demo --package growth --keep ./demo", "directorybolt demo --json | jq .witness")
 }
 
-// demoRetry is quick, for who watches; real directories are given half a minute
+// demoBackoff is quick, for who watches; real directories are given half a minute
 // and more to recover.
-var demoRetry = backoff.Policy{Base: time.Second, Cap: 8 * time.Second}
+const demoBackoff = time.Second
 
 // demoTimeout ends a demo that hangs; it takes about half a minute.
 const demoTimeout = 5 * time.Minute
@@ -101,7 +100,8 @@ func (c demoCmd) perform(ctx context.Context, a *app, box *sandbox.Sandbox, pack
 		return report, err
 	}
 	defer func() { _ = logFile.Close() }()
-	h := house{config: settings, log: newLogger(settings, logFile), retry: demoRetry}
+	settings.BackoffBase, settings.BackoffCap = demoBackoff, 8*demoBackoff
+	h := house{config: settings, log: newLogger(settings, logFile)}
 	s, err := h.openOwn(ctx)
 	err = closing(s, err, func(s backend) error {
 		p, err := h.process(s, catalog)

@@ -45,7 +45,6 @@ type house struct {
 	config  config.Config
 	log     *slog.Logger
 	metrics *telemetry.Metrics // nil: nobody looks
-	retry   backoff.Policy     // between tries of one submission; zero: the default
 }
 
 // house loads the settings for a process that serves: it logs to stderr.
@@ -156,7 +155,13 @@ func (h house) connect(ctx context.Context, e existence) (backend, error) {
 			return nil, err
 		}
 	}
-	s, err := sqlite.Open(ctx, sqlite.Config{Path: path, Log: h.log, OnFenced: h.metrics.WriteFenced})
+	s, err := sqlite.Open(ctx, sqlite.Config{
+		Path:        path,
+		BackoffBase: h.config.BackoffBase,
+		BackoffCap:  h.config.BackoffCap,
+		Log:         h.log,
+		OnFenced:    h.metrics.WriteFenced,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
@@ -165,11 +170,13 @@ func (h house) connect(ctx context.Context, e existence) (backend, error) {
 
 func (h house) connectPostgres(ctx context.Context) (backend, error) {
 	s, err := postgres.Open(ctx, postgres.Config{
-		URL:       h.config.DatabaseURL,
-		DirectURL: h.config.DatabaseDirectURL,
-		Pooling:   h.config.DatabasePooling,
-		Log:       h.log,
-		OnFenced:  h.metrics.WriteFenced,
+		URL:         h.config.DatabaseURL,
+		DirectURL:   h.config.DatabaseDirectURL,
+		Pooling:     h.config.DatabasePooling,
+		BackoffBase: h.config.BackoffBase,
+		BackoffCap:  h.config.BackoffCap,
+		Log:         h.log,
+		OnFenced:    h.metrics.WriteFenced,
 	})
 	if err != nil {
 		return nil, remedied(err, "see DATABASE_URL: directorybolt config print")
@@ -236,6 +243,11 @@ func migrationSQL(d store.Dialect, from int64) (string, error) {
 	return postgres.MigrationSQL(from)
 }
 
+// backoff is the growing delay between attempts of a job and tries of a directory.
+func (h house) backoff() backoff.Policy {
+	return backoff.Policy{Base: h.config.BackoffBase, Cap: h.config.BackoffCap}
+}
+
 // process wires the worker with its handlers, and the stale monitor.
 func (h house) process(s backend, catalog *directory.Catalog) (*process, error) {
 	client := h.webClient()
@@ -247,7 +259,7 @@ func (h house) process(s backend, catalog *directory.Catalog) (*process, error) 
 		Methods:     map[directory.Method]submit.Method{directory.MethodForm: httpform.New(client)},
 		Evidence:    evidence.NewDir(filepath.Join(h.config.DataDir, "evidence")),
 		Concurrency: h.config.SubmitConcurrency,
-		Backoff:     h.retry,
+		Backoff:     h.backoff(),
 		Schedule:    h.config.RecheckSchedule,
 		Log:         h.log,
 		Metrics:     h.metrics,
@@ -267,6 +279,7 @@ func (h house) process(s backend, catalog *directory.Catalog) (*process, error) 
 		Lease:       h.config.Lease,
 		Poll:        h.config.PollInterval,
 		DrainGrace:  h.config.DrainGrace,
+		Backoff:     h.backoff(),
 		Version:     thisBuild().Version,
 		Log:         h.log,
 		Metrics:     h.metrics,

@@ -16,8 +16,9 @@ func (l *loader) contradictions() {
 		wrong(is, name, other, "it goes with "+other+", which is not set")
 	}
 	alone(c.DatabaseDirectURL != "" && c.DatabaseURL == "", "DATABASE_DIRECT_URL", "DATABASE_URL")
-	wrong(2*c.Heartbeat >= c.Lease, "HEARTBEAT", "LEASE",
-		"want less than half of LEASE, which is "+short(c.Lease)+", so that one lost heartbeat does not cost the lease")
+	wrong(3*c.Heartbeat > c.Lease, "HEARTBEAT", "LEASE",
+		"want at most a third of LEASE, which is "+short(c.Lease)+", so that one lost heartbeat does not cost the lease")
+	wrong(c.BackoffBase > c.BackoffCap, "BACKOFF_BASE", "BACKOFF_CAP", "want at most BACKOFF_CAP, which is "+short(c.BackoffCap))
 	wrong(c.StaleThreshold < 2*c.CheckInterval, "STALE_THRESHOLD_MINUTES", "CHECK_INTERVAL_SECONDS",
 		"want at least twice CHECK_INTERVAL_SECONDS, which is "+short(c.CheckInterval))
 	alone(c.SQSDLQURL != "" && c.SQSQueueURL == "", "SQS_DLQ_URL", "SQS_QUEUE_URL")

@@ -37,6 +37,8 @@ type Config struct {
 	PollInterval      time.Duration
 	MaxAttempts       int
 	CrashBudget       int
+	BackoffBase       time.Duration // before the first retry, at most
+	BackoffCap        time.Duration // before any retry, at most
 	RetentionDays     int
 
 	Catalog         string          // empty: none

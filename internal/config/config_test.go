@@ -170,7 +170,7 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 		`PORT="eighty" (environment): want a whole number from 0 to 65535`,
 		`LEASE="20" (environment): want a duration with its unit, from 200ms to 1h`,
 		`POLL_INTERVAL="5000" (environment): want a duration with its unit, from 10ms to 1m`,
-		`MAX_ATTEMPTS="0" (my.env:6): want a whole number from 1 to 100`,
+		`MAX_ATTEMPTS="0" (my.env:6): want a whole number from 1 to 1000`,
 		`LOG_LEVEL="loud" (my.env:3): want one of debug, info, warn, error`,
 		`ALERT_EMAIL_TO="ops@example.com" (my.env:8): it goes with SMTP_URL, which is not set`,
 	}

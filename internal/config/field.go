@@ -69,13 +69,16 @@ func wholeBetween(s string, low, high int) (int, error) {
 	return n, nil
 }
 
-// count takes a duration as a whole number of units, for names that say the unit.
-func count(unit time.Duration, at func(*Config) *time.Duration, low, high int) field {
-	want := fmt.Sprintf("a whole number from %d to %d", low, high)
+// count takes a duration as a number of units, for names that say the unit.
+func count(unit time.Duration, at func(*Config) *time.Duration, low, high float64) field {
+	want := fmt.Sprintf("a number from %g to %g", low, high)
 	return newField(want, at, func(s string) (time.Duration, error) {
-		n, err := wholeBetween(s, low, high)
-		return time.Duration(n) * unit, err
-	}, func(d time.Duration) string { return strconv.FormatInt(int64(d/unit), 10) })
+		n, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(n >= low && n <= high) { // NaN is neither
+			return 0, errWant
+		}
+		return time.Duration(n * float64(unit)), nil
+	}, func(d time.Duration) string { return strconv.FormatFloat(float64(d)/float64(unit), 'f', -1, 64) })
 }
 
 // span takes a duration with its unit.

@@ -110,12 +110,22 @@ var Settings = []Setting{
 	{
 		Name: "MAX_ATTEMPTS", Group: "Work", Default: "5",
 		Meaning: "Failures a job may have before it is a dead letter. Holds for jobs enqueued from then on.",
-		field:   whole(func(c *Config) *int { return &c.MaxAttempts }, 1, 100),
+		field:   whole(func(c *Config) *int { return &c.MaxAttempts }, 1, 1000),
 	},
 	{
 		Name: "CRASH_BUDGET", Group: "Work", Default: "3",
 		Meaning: "Times a job's process may die under it before the job is a dead letter. Holds for jobs enqueued from then on.",
-		field:   whole(func(c *Config) *int { return &c.CrashBudget }, 1, 100),
+		field:   whole(func(c *Config) *int { return &c.CrashBudget }, 1, 1000),
+	},
+	{
+		Name: "BACKOFF_BASE", Group: "Work", Default: "30s",
+		Meaning: "Longest delay before the first retry of a job or a directory; it doubles with each further one, and a random share of it is taken.",
+		field:   span(func(c *Config) *time.Duration { return &c.BackoffBase }, time.Millisecond, time.Hour),
+	},
+	{
+		Name: "BACKOFF_CAP", Group: "Work", Default: "15m",
+		Meaning: "Longest delay between two tries, however many there were.",
+		field:   span(func(c *Config) *time.Duration { return &c.BackoffCap }, time.Millisecond, 24*time.Hour),
 	},
 	{
 		Name: "RETENTION_DAYS", Group: "Work", Default: "90",
@@ -146,12 +156,12 @@ var Settings = []Setting{
 	{
 		Name: "STALE_THRESHOLD_MINUTES", Group: "Monitors", Default: "10",
 		Meaning: "Minutes within which a job that makes no progress is pending again. At least twice CHECK_INTERVAL_SECONDS.",
-		field:   count(time.Minute, func(c *Config) *time.Duration { return &c.StaleThreshold }, 1, 1440),
+		field:   count(time.Minute, func(c *Config) *time.Duration { return &c.StaleThreshold }, 0.1, 1440),
 	},
 	{
 		Name: "CHECK_INTERVAL_SECONDS", Group: "Monitors", Default: "5",
 		Meaning: "Seconds between two looks of the stale monitor. Dead workers are looked for every 10 seconds at least, whatever this says.",
-		field:   count(time.Second, func(c *Config) *time.Duration { return &c.CheckInterval }, 1, 3600),
+		field:   count(time.Second, func(c *Config) *time.Duration { return &c.CheckInterval }, 0.1, 3600),
 	},
 	{
 		Name: "DLQ_CHECK_INTERVAL_SECONDS", Group: "Monitors", Default: "300",

@@ -4,14 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
-
-// crashBackoff is the delay of recoveries after a job's first.
-var crashBackoff backoff.Policy
 
 // Retention of job.Retention's zero values.
 const (

@@ -43,6 +43,9 @@ type Config struct {
 	Log *slog.Logger
 	// OnFenced hears of each refused write, by verb. It must not block.
 	OnFenced func(verb string)
+	// BackoffBase and BackoffCap bound the delay after the second and later crashes
+	// of a job; zero means 30 s and 15 min.
+	BackoffBase, BackoffCap time.Duration
 	// MaxConns bounds the pool; zero means 10. Heartbeat and wake-ups have one
 	// connection each beside it.
 	MaxConns int

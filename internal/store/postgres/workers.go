@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/jackc/pgx/v5"
 )
@@ -148,11 +149,12 @@ func (s *Store) Recover(ctx context.Context, limit int) (job.Recovered, error) {
 	if limit <= 0 {
 		return job.Recovered{}, fmt.Errorf("recover jobs: %w", &job.InvalidError{Field: "limit", Reason: "must be positive"})
 	}
+	crash := backoff.Policy{Base: s.config.BackoffBase, Cap: s.config.BackoffCap}
 	moved, err := all(ctx, s, "recover jobs", "RecoverJobs", func(row pgx.CollectableRow) (r job.RecoveredJob, err error) {
 		err = row.Scan((*nullID)(&r.ID), &r.Kind, &r.Fence, (*nullText)(&r.State), &r.Crashes, &r.Quarantined, &r.Cause,
 			(*nullID)(&r.WorkerID), &r.ValueCents)
 		return r, err
-	}, limit, job.QuarantineAfter, micros(crashBackoff.Ceiling(1)), micros(crashBackoff.Ceiling(1<<20)), s.config.Hints)
+	}, limit, job.QuarantineAfter, micros(crash.Ceiling(1)), micros(crash.Ceiling(1<<20)), s.config.Hints)
 	if len(moved) > 0 {
 		s.bell.ring()
 	}
