@@ -12,7 +12,7 @@ import (
 
 // Budgets and quotas above these are mistakes; the schemas' columns hold them.
 const (
-	maxBudget = 1000
+	maxBudget = 1 << 20
 	maxQuota  = 1 << 20
 )
 

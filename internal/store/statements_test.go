@@ -3,7 +3,6 @@ package store_test
 import (
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/google/go-cmp/cmp"
@@ -11,11 +10,7 @@ import (
 
 func read(t *testing.T, files map[string]string) (*store.Statements, error) {
 	t.Helper()
-	fsys := fstest.MapFS{}
-	for name, body := range files {
-		fsys[name] = &fstest.MapFile{Data: []byte(body)}
-	}
-	return store.ReadStatements(fsys)
+	return store.ReadStatements(tree(files))
 }
 
 func TestStatementsEndWhereTheNextBegins(t *testing.T) {

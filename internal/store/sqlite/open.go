@@ -65,12 +65,11 @@ type Store struct {
 
 	crashes backoff.Policy
 
-	writer  *writer  // all writes but the heartbeat
-	pulse   *session // the heartbeat's own connection
-	pulsing chan struct{}
-	reads   *reader
-	wakes   *wakes
-	claims  claimCounter
+	writer *writer  // all writes but the heartbeat
+	pulse  *session // the heartbeat's own connection
+	reads  *reader
+	wakes  *wakes
+	claims claimCounter
 }
 
 var (
@@ -105,7 +104,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		s.onFenced = func(string) {}
 	}
 	if err := s.connect(ctx, c); err != nil {
-		s.disconnect()
+		_ = s.disconnect() // what failed is told already
 		return nil, s.explain(err)
 	}
 	go s.writer.run()
@@ -124,15 +123,15 @@ func makeDirectory(dir string) error {
 // proves that the file can be written.
 func (s *Store) connect(ctx context.Context, c Config) error {
 	// A commit syncs the log's data and size, which is what durability needs; the
-	// file's timestamps, which fsync writes too, it does not.
+	// file's timestamps, which fsync writes too, it does not. Where the system has no
+	// fdatasync, fsync stays.
 	_, _ = driver.Fdatasync(true)
 
 	writing, err := openSession(ctx, s.path, c.MaxBytes)
 	if err != nil {
 		return err
 	}
-	turn := make(chan struct{}, 1)
-	s.writer = newWriter(s, writing, turn)
+	s.writer = newWriter(s, writing)
 	if err := s.requireWAL(ctx, writing); err != nil {
 		return err
 	}
@@ -142,7 +141,6 @@ func (s *Store) connect(ctx context.Context, c Config) error {
 	if s.pulse, err = openSession(ctx, s.path, c.MaxBytes); err != nil {
 		return err
 	}
-	s.pulsing = turn
 	if s.reads, err = openReader(ctx, s.path, max(c.Readers, 0)); err != nil {
 		return err
 	}
@@ -169,6 +167,7 @@ func (s *Store) Close() error {
 	if !s.writer.stop() {
 		return nil
 	}
+	s.writer.turn <- struct{}{} // a heartbeat under way ends first; later ones see that the store is closed
 	s.wakes.stop()
 	// Other processes may be reading; then the log stays, and the last one to close
 	// folds it in.

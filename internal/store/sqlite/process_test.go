@@ -273,7 +273,7 @@ func TestAnEnqueueElsewhereWakesWithinMilliseconds(t *testing.T) {
 		select { // wake-ups of what went before
 		case <-woken:
 			continue
-		case <-time.After(60 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 		fmt.Fprintln(other.in, "enqueue")
 		var at time.Time

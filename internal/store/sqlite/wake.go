@@ -8,11 +8,11 @@ import (
 )
 
 // How often the file is looked at for commits of other processes while somebody
-// waits: often after one was seen, less when it has been quiet for a while. A look
-// costs some microseconds.
+// waits: often when one of them left work a moment ago, else seldom. The look itself
+// costs microseconds, but to wake an idle process for it costs some hundred.
 const (
 	lookOften  = 10 * time.Millisecond
-	lookSeldom = 25 * time.Millisecond
+	lookSeldom = 50 * time.Millisecond
 	quietAfter = time.Second
 )
 
@@ -127,46 +127,47 @@ func (w *wakes) look() error {
 	if err != nil {
 		return err
 	}
-	// What was committed while nobody looked is not seen as a change.
-	w.broadcast()
-	changed := time.Now()
+	w.broadcast() // what was committed before the first look is no change to it
+	var worked time.Time
+	tick := time.NewTimer(lookOften)
+	defer tick.Stop()
 	for {
-		wait := lookOften
-		if time.Since(changed) > quietAfter {
-			wait = lookSeldom
-		}
 		select {
 		case <-w.stopped.Done():
 			return nil
-		case <-time.After(wait):
+		case <-tick.C:
 		}
 		if w.unwatched() {
 			return nil
 		}
-		now, err := eye.version()
+		due, err := eye.look(&seen, w.store.clock().UnixMicro())
 		if err != nil {
 			return err
 		}
-		if now == seen {
-			continue
-		}
-		seen, changed = now, time.Now()
-		if due, err := eye.due(w.store.clock().UnixMicro()); err != nil {
-			return err
-		} else if due {
+		if due {
+			worked = time.Now()
 			w.broadcast()
 		}
+		tick.Reset(pause(time.Since(worked)))
 	}
+}
+
+// pause is the time until the next look, by the time since there was work.
+func pause(quiet time.Duration) time.Duration {
+	if quiet > quietAfter {
+		return lookSeldom
+	}
+	return lookOften
 }
 
 // eye is the connection that looks.
 type eye struct{ ver, dueJobs *sql.Stmt }
 
 func openEye(db *sql.DB) (e eye, err error) {
-	if e.ver, err = db.Prepare("PRAGMA data_version"); err != nil {
+	if e.ver, err = db.PrepareContext(unhurried, "PRAGMA data_version"); err != nil {
 		return e, err
 	}
-	e.dueJobs, err = db.Prepare(q.DueJobs)
+	e.dueJobs, err = db.PrepareContext(unhurried, q.DueJobs)
 	return e, err
 }
 
@@ -176,9 +177,14 @@ func (e eye) version() (v int64, err error) {
 	return v, err
 }
 
-// due reports whether a claim might find something: most commits are none of a
-// waiting worker's business.
-func (e eye) due(now int64) (due bool, err error) {
+// look reports whether somebody committed since *seen and left work that is due:
+// most commits are none of a waiting worker's business.
+func (e eye) look(seen *int64, now int64) (due bool, err error) {
+	version, err := e.version()
+	if err != nil || version == *seen {
+		return false, err
+	}
+	*seen = version
 	err = e.dueJobs.QueryRowContext(unhurried, now).Scan(&due)
 	return due, err
 }

@@ -17,7 +17,7 @@ const groupLimit = 64
 type writer struct {
 	store *Store
 	ses   *session
-	turn  chan struct{} // held while a transaction of this process is open
+	turn  chan struct{} // held while a transaction of this process is open, the heartbeat's too
 	queue chan *task
 
 	closing chan struct{}
@@ -40,9 +40,9 @@ type refused struct{ error }
 
 func (r refused) Unwrap() error { return r.error }
 
-func newWriter(s *Store, ses *session, turn chan struct{}) *writer {
+func newWriter(s *Store, ses *session) *writer {
 	return &writer{
-		store: s, ses: ses, turn: turn, queue: make(chan *task, 2*groupLimit),
+		store: s, ses: ses, turn: make(chan struct{}, 1), queue: make(chan *task, 2*groupLimit),
 		closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 }

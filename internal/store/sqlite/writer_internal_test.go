@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -302,5 +303,27 @@ func TestACallerThatLeavesBeforeItsTurnChangesNothing(t *testing.T) {
 	counts, err := s.Counts(t.Context())
 	if err != nil || counts[job.Pending] != 0 {
 		t.Errorf("%d jobs pending, error %v, want none", counts[job.Pending], err)
+	}
+}
+
+func TestAFilesystemWithoutSharedMemoryIsOneClearSentence(t *testing.T) {
+	// A database in memory refuses the write-ahead log in the way such a filesystem
+	// does: it answers with the journal that it keeps.
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ses := &session{db: db, conn: conn, stmts: map[string]*sql.Stmt{}}
+	defer ses.close()
+	s := &Store{path: "/mnt/share/data/directorybolt.db"}
+	err = s.requireWAL(t.Context(), ses)
+	for _, want := range []string{"the filesystem of /mnt/share/data", "DATA_DIR on a local disk"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not say %q", err, want)
+		}
 	}
 }
