@@ -45,11 +45,7 @@ func enqueue(ctx context.Context, t task) (r result, err error) {
 		err = fmt.Errorf("%d jobs were accepted, %d are there", added, after-before)
 	}
 	jobs := float64(added)
-	r.Metrics = map[string]float64{
-		"jobs/s":             jobs / r.Usage.Wall.Seconds(),
-		"client CPU, µs/job": float64(r.Usage.Client.Microseconds()) / jobs,
-		"server CPU, µs/job": float64(r.Usage.Server.Microseconds()) / jobs,
-	}
+	r.Metrics = rates(jobs, r.Usage)
 	return r, err
 }
 

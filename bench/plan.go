@@ -40,10 +40,9 @@ type series struct {
 	Part       string      `json:"part"`
 	Title      string      `json:"title"`
 	Contenders []contender `json:"contenders"`
-	// Ratios names what is compared: of the first contender to each other one.
-	Metric string `json:"metric"`
-	Lower  bool   `json:"lower"` // less is better
-	once   *killing
+	Metric     string      `json:"metric"` // compared: of the first contender to each other one
+	Lower      bool        `json:"lower"`  // less is better
+	once       *killing
 }
 
 // ways to name the sides in tables.

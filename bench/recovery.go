@@ -43,18 +43,12 @@ func recoverOurs(ctx context.Context, t task) (r result, err error) {
 		return r, err
 	}
 	defer w.close()
-	dead, err := o.deadWorker(ctx, t.Jobs)
+	dead, err := o.deadWorker(ctx, w, t.Jobs)
 	if err != nil {
-		return r, fmt.Errorf("prepare: %w", err)
-	}
-	if err := o.add(ctx, spare, func(int) int { return job.PriorityUrgent }); err != nil {
 		return r, fmt.Errorf("prepare: %w", err)
 	}
 	live := job.NewID()
 	if err := o.register(ctx, live); err != nil {
-		return r, err
-	}
-	if err := w.settle(ctx); err != nil {
 		return r, err
 	}
 	// Its lease ends now.
@@ -81,8 +75,10 @@ func recoverOurs(ctx context.Context, t task) (r result, err error) {
 	return r, checkRecovered(ctx, w, dead, len(passed.Recovered), t.Jobs)
 }
 
-// deadWorker registers a worker, lets it claim n jobs and do nothing more.
-func (o *ours) deadWorker(ctx context.Context, n int) (job.ID, error) {
+// deadWorker registers a worker, lets it claim n jobs and do nothing more, and adds
+// the spare ones. Statistics are of before the claims, as they are when a worker
+// dies: no planner knows of the jobs it runs.
+func (o *ours) deadWorker(ctx context.Context, w *witness, n int) (job.ID, error) {
 	id := job.NewID()
 	if err := o.register(ctx, id); err != nil {
 		return id, err
@@ -90,6 +86,9 @@ func (o *ours) deadWorker(ctx context.Context, n int) (job.ID, error) {
 	err := inBatches(n, func(n int) error {
 		return o.add(ctx, n, func(int) int { return job.PriorityLowest })
 	})
+	if err == nil {
+		err = w.settle(ctx)
+	}
 	for left := n; left > 0 && err == nil; {
 		var got []job.Job
 		got, err = o.store.Claim(ctx, job.ClaimRequest{Worker: id, Limit: min(left, 1000), Kinds: []string{o.Kind}})
@@ -97,6 +96,12 @@ func (o *ours) deadWorker(ctx context.Context, n int) (job.ID, error) {
 			err = fmt.Errorf("%d jobs are not to be had", left)
 		}
 		left -= len(got)
+	}
+	if err == nil {
+		err = o.add(ctx, spare, func(int) int { return job.PriorityUrgent })
+	}
+	if err == nil {
+		err = w.checkpoint(ctx)
 	}
 	return id, err
 }
@@ -132,9 +137,6 @@ func recoverRiver(ctx context.Context, t task) (r result, err error) {
 	defer w.close()
 	if err := p.stuck(ctx, w, t.Jobs); err != nil {
 		return r, fmt.Errorf("prepare: %w", err)
-	}
-	if err := w.settle(ctx); err != nil {
-		return r, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Minute, errors.New("River has not recovered all jobs in five minutes"))
 	defer cancel()
@@ -180,6 +182,9 @@ func (p *peer) stuck(ctx context.Context, w *witness, n int) error {
 	if err != nil {
 		return err
 	}
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
 	statement := `UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now() - interval '2 hours', attempted_by = '{dead}'`
 	if !w.pg {
 		statement = `UPDATE river_job SET state = 'running', attempt = 1, attempted_at = datetime('now', '-2 hours'), attempted_by = jsonb('["dead"]')`
@@ -187,8 +192,10 @@ func (p *peer) stuck(ctx context.Context, w *witness, n int) error {
 	if _, err := w.db.ExecContext(ctx, statement); err != nil {
 		return err
 	}
-	_, err = p.inserter.InsertManyFast(ctx, params(spare, func(int) int { return 1 }))
-	return err
+	if _, err = p.inserter.InsertManyFast(ctx, params(spare, func(int) int { return 1 })); err != nil {
+		return err
+	}
+	return w.checkpoint(ctx)
 }
 
 // maintainer starts a client that leads and maintains, and works an empty queue.

@@ -133,13 +133,20 @@ func (f *finding) table(b *strings.Builder) {
 	if len(f.Contenders) == 1 {
 		return
 	}
+	f.ratioRow(b, rounds, f.Metric, f.Lower)
+	if len(values(rounds, 0, cpuMetric)) > 0 {
+		f.ratioRow(b, rounds, cpuMetric, true)
+	}
+}
+
+func (f *finding) ratioRow(b *strings.Builder, rounds []*round, metric string, lower bool) {
 	sense := "more is better"
-	if f.Lower {
+	if lower {
 		sense = "less is better"
 	}
-	fmt.Fprintf(b, "| %s : this one, by %s (%s) | 1 |", f.Contenders[0].Name, f.Metric, sense)
+	fmt.Fprintf(b, "| ratio, %s : column, by %s (%s) | 1 |", nameOurs, metric, sense)
 	for i := range f.Contenders[1:] {
-		b.WriteString(" " + spread(f.ratios(rounds, i+1)) + " |")
+		b.WriteString(" " + spread(ratios(rounds, i+1, metric)) + " |")
 	}
 	b.WriteString("\n")
 }
@@ -183,9 +190,9 @@ func values(rounds []*round, contender int, metric string) (v []float64) {
 	return v
 }
 
-func (f *finding) ratios(rounds []*round, other int) (v []float64) {
+func ratios(rounds []*round, other int, metric string) (v []float64) {
 	for _, r := range rounds {
-		v = append(v, r.Results[0].Metrics[f.Metric]/r.Results[other].Metrics[f.Metric])
+		v = append(v, r.Results[0].Metrics[metric]/r.Results[other].Metrics[metric])
 	}
 	return v
 }
