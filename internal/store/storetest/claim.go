@@ -14,6 +14,7 @@ var claimPromises = []promise{
 	{name: "TheEarliestDueGoFirstWithinAPriority", holds: claimGoesByDueTime},
 	{name: "ByPriorityAndEveryTenthTakesTheOldest", holds: claimGoesByPriorityAndAge},
 	{name: "BatchesDoNotStarveTheOldest", holds: claimInBatchesDoesNotStarve},
+	{name: "AJobThatCameBackIsNotPassedOverForLong", holds: claimFindsWhatCameBack},
 	{name: "JobsNotYetDueArePassedOver", holds: claimWaitsUntilDue},
 	{name: "JobsOfOtherKindsArePassedOver", holds: claimPassesOverOtherKinds},
 	{name: "PausedJobsArePassedOver", holds: claimPassesOverPaused},
@@ -103,6 +104,28 @@ func claimInBatchesDoesNotStarve(b *bed) {
 		}
 	}
 	b.Error("100 jobs were claimed in batches, and the oldest due was not among them")
+}
+
+// claimFindsWhatCameBack: a store may remember how far it has claimed, to spare
+// itself the walk over what is done; but what another handle gave back behind that
+// mark must be found while other work never ends.
+func claimFindsWhatCameBack(b *bed) {
+	urgent := b.enqueueOne(job.Spec{Kind: job.KindNoop, Priority: 1})
+	back := b.claimOne(b.worker())
+	b.equal("the urgent job", back.ID, urgent)
+	b.Advance(time.Minute)
+	b.enqueue(slices.Repeat([]job.Spec{{Kind: job.KindNoop, Priority: 1}}, 50)...)
+	w := b.worker()
+	b.claim(w, 20)
+	b.must(batchError(b.second().Release(b.ctx, "drain", back.Lease())))
+	b.eventually("the job that came back is claimed", func() bool {
+		b.noops(1)
+		got := b.claim(w, 1)
+		return len(got) == 1 && got[0].ID == urgent
+	})
+	if left := b.counts()[job.Pending]; left == 0 {
+		b.Error("it was claimed only when nothing else was left")
+	}
 }
 
 func claimWaitsUntilDue(b *bed) {

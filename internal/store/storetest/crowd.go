@@ -15,42 +15,40 @@ var crowdPromises = []promise{
 	{name: "WorkersThatDieAndWakeLoseAndDoubleNothing", hints: true, holds: dyingWorkers},
 }
 
-// beatsAndBatches lets verbs that touch many rows of one worker meet in every
-// order of rows. A store that locks them as they come would deadlock.
+// beatsAndBatches lets verbs that touch many rows of one worker meet, each with
+// the rows in an order of its own. A store that locks them as they come deadlocks.
 func beatsAndBatches(b *bed) {
-	const n = 60
-	b.noops(n)
+	const rounds, n = 3, 80
 	w := b.worker()
-	jobs := b.claim(w, n)
-	held := make([]job.Held, n)
-	for i := range jobs {
-		held[i] = job.Held{Lease: jobs[i].Lease(), Progressed: true}
+	for range rounds {
+		b.noops(n)
+		jobs := b.claim(w, n)
+		b.atOnce(8, func(i int, s Store) {
+			r := rand.New(rand.NewPCG(1, uint64(i)))
+			for range 4 {
+				held := make([]job.Held, len(jobs))
+				leases := make([]job.Lease, len(jobs))
+				for to, from := range r.Perm(len(jobs)) {
+					leases[to] = jobs[from].Lease()
+					held[to] = job.Held{Lease: leases[to], Progressed: true}
+				}
+				var err error
+				switch part := leases[:len(leases)/6]; i % 4 {
+				case 0, 1:
+					_, err = s.Beat(b.ctx, w, lease, held)
+				case 2:
+					_, err = s.Complete(b.ctx, part...)
+				default:
+					_, err = s.Release(b.ctx, "drain", part...)
+				}
+				if err != nil {
+					b.Errorf("caller %d: %v", i, err)
+				}
+			}
+		})
 	}
-	b.atOnce(8, func(i int, s Store) {
-		r := rand.New(rand.NewPCG(1, uint64(i)))
-		mine := slices.Clone(held)
-		for range 6 {
-			r.Shuffle(n, func(x, y int) { mine[x], mine[y] = mine[y], mine[x] })
-			var leases []job.Lease
-			for _, h := range mine[:n/6] {
-				leases = append(leases, h.Lease)
-			}
-			var err error
-			switch i % 4 {
-			case 0, 1:
-				_, err = s.Beat(b.ctx, w, lease, mine)
-			case 2:
-				_, err = s.Complete(b.ctx, leases...)
-			default:
-				_, err = s.Release(b.ctx, "drain", leases...)
-			}
-			if err != nil {
-				b.Errorf("caller %d: %v", i, err)
-			}
-		}
-	})
 	c := b.counts()
-	b.equal("jobs at the end", c[job.Pending]+c[job.InProgress]+c[job.Completed], int64(n))
+	b.equal("jobs at the end", c[job.Pending]+c[job.InProgress]+c[job.Completed], int64(rounds*n))
 }
 
 // dyingWorkers runs workers that complete, fail, give back, and die with jobs in
