@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store"
 )
 
 // told reports whether the happy path of a kind is told by events. The others
@@ -54,15 +55,13 @@ func byOwner(e job.Event) job.Event {
 // attemptDetail is what an event keeps of the attempt that it ends; the row
 // forgets it with the next claim.
 type attemptDetail struct {
-	ClaimedAt time.Time `json:"claimed_at,omitzero"`
-	Attempt   int       `json:"attempt"`
-	Class     string    `json:"class,omitempty"`
+	store.Ended
 	Signature string    `json:"signature,omitempty"`
 	Until     time.Time `json:"until,omitzero"` // a snooze's
 }
 
 func attemptOf(j *job.Job) attemptDetail {
-	return attemptDetail{ClaimedAt: j.ClaimedAt, Attempt: j.Attempt}
+	return attemptDetail{Ended: store.Ended{ClaimedAt: j.ClaimedAt, Attempt: j.Attempt}}
 }
 
 func detail(v any) json.RawMessage { return json.RawMessage(list(v)) }

@@ -62,8 +62,7 @@ type Store struct {
 	clock    func() time.Time
 	log      *slog.Logger
 	onFenced func(string)
-
-	crashes backoff.Policy
+	crashes  backoff.Policy // delay after a crash
 
 	writer *writer  // all writes but the heartbeat
 	pulse  *session // the heartbeat's own connection
@@ -79,7 +78,7 @@ var (
 )
 
 // Open opens the file, or makes it. It does not apply migrations; see
-// [Store.Migrator]. When the file cannot be used, the error says which one, why,
+// [Store.Migrate]. When the file cannot be used, the error says which one, why,
 // and what to do: it is job.ErrReadOnly or job.ErrFull where that is the reason.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := c.Validate(); err != nil {
@@ -141,7 +140,7 @@ func (s *Store) connect(ctx context.Context, c Config) error {
 	if s.pulse, err = openSession(ctx, s.path, c.MaxBytes); err != nil {
 		return err
 	}
-	if s.reads, err = openReader(ctx, s.path, max(c.Readers, 0)); err != nil {
+	if s.reads, err = openReader(ctx, s.path, c.Readers); err != nil {
 		return err
 	}
 	s.wakes = newWakes(s)

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -63,6 +64,8 @@ func (s *Store) TakeMessages(ctx context.Context, limit int, hide time.Duration)
 	if err != nil {
 		return nil, fmt.Errorf("take messages: %w", err)
 	}
+	// RETURNING has no order; within a channel, alerts are sent as they came.
+	slices.SortFunc(taken, func(a, b job.Message) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	return taken, nil
 }
 

@@ -3,12 +3,11 @@ package sqlite
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/google/uuid"
 )
 
@@ -81,61 +80,19 @@ func (s *Store) History(ctx context.Context, id job.ID) ([]job.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history of job %s: %w", id, err)
 	}
-	return wholeStory(&j, events), nil
-}
-
-// wholeStory adds to the events what only the row tells, and the claims of earlier
-// attempts, which the events that ended them tell.
-func wholeStory(j *job.Job, events []job.Event) []job.Event {
-	story := slices.Clone(events)
-	claimed := map[int64]bool{}
-	for _, e := range events {
-		if e.Type == job.EventJobClaimed {
-			claimed[e.Fence] = true
-		}
-	}
-	claim := func(fence int64, worker job.ID, at time.Time, attempt int) {
-		if at.IsZero() || claimed[fence] {
-			return
-		}
-		claimed[fence] = true
-		e := byOwner(job.Event{
-			At: at, Type: job.EventJobClaimed, V: 1, JobID: j.ID, CustomerID: j.CustomerID, WorkerID: worker, Fence: fence,
-			From: string(job.Pending), To: string(job.InProgress),
-		})
-		e.Detail = json.RawMessage(fmt.Sprintf(`{"attempt":%d}`, attempt))
-		story = append(story, e)
-	}
-	completed := false
-	for _, e := range events {
-		completed = completed || e.Type == job.EventJobCompleted
-		var d attemptDetail
-		if json.Unmarshal(e.Detail, &d) == nil {
-			claim(e.Fence, e.WorkerID, d.ClaimedAt, d.Attempt)
-		}
-	}
-	claim(j.Fence, j.WorkerID, j.ClaimedAt, j.Attempt)
-	if !isOrder(j.Kind) {
-		story = append(story, job.Event{
-			At: j.CreatedAt, Type: job.EventJobCreated, V: 1, JobID: j.ID, CustomerID: j.CustomerID,
-			Actor: job.ActorSystem, To: string(job.Pending),
-		})
-	}
-	if j.State == job.Completed && !completed {
-		e := byOwner(eventOf(job.EventJobCompleted, j, job.Completed))
-		e.At, e.V, e.From = j.FinishedAt, 1, string(job.InProgress)
-		story = append(story, e)
-	}
-	slices.SortStableFunc(story, func(a, b job.Event) int { return a.At.Compare(b.At) })
-	return story
+	return store.Story(j, events), nil
 }
 
 // Now implements [job.Reader].
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	return one(s.read(ctx), func(r row) (at time.Time, err error) {
+	now, err := one(s.read(ctx), func(r row) (at time.Time, err error) {
 		err = r.Scan(moment{&at})
 		return at, err
 	}, q.StoreNow, s.clock().UnixMicro())
+	if err != nil {
+		return now, fmt.Errorf("read the store's clock: %w", s.explain(err))
+	}
+	return now, nil
 }
 
 // Ping implements [job.Reader]. It fails also when the schema is not there.

@@ -145,12 +145,11 @@ func scanText(r row) (s string, err error) {
 }
 
 func scanWorker(r row) (w job.Worker, err error) {
-	var kinds document
-	kinds.v = new(json.RawMessage)
-	err = r.Scan(&w.ID, &w.Host, &w.PID, &w.Version, kinds, &w.Capacity, moment{&w.StartedAt}, moment{&w.BeatAt},
+	var kinds json.RawMessage
+	err = r.Scan(&w.ID, &w.Host, &w.PID, &w.Version, document{&kinds}, &w.Capacity, moment{&w.StartedAt}, moment{&w.BeatAt},
 		moment{&w.LeaseUntil}, moment{&w.RetiredAt}, maybe[string]{&w.RetiredCause})
 	if err == nil {
-		err = json.Unmarshal(*kinds.v, &w.Kinds)
+		err = json.Unmarshal(kinds, &w.Kinds)
 	}
 	return w, err
 }

@@ -29,10 +29,22 @@ type writer struct {
 // transactions that were rolled back; only the last one counts.
 type task struct {
 	perform func(*tx) error
-	claimed atomic.Bool // by the writer, or by a caller that went away
+	decided atomic.Bool // whether it is performed: by the writer, or by a caller that leaves
+	taken   bool        // by the writer, which alone reads it
 	done    chan error
 	tx      *tx // of the last performance
 }
+
+// take reports whether the task is to be performed; after that the caller waits
+// for the result, however long it takes.
+func (t *task) take() bool {
+	t.taken = t.taken || t.decided.CompareAndSwap(false, true)
+	return t.taken
+}
+
+// abandon reports whether the caller may leave, because the task will never be
+// performed.
+func (t *task) abandon() bool { return t.decided.CompareAndSwap(false, true) }
 
 // refused answers the caller with an error but keeps what was written, such as
 // the record of a refused write.
@@ -60,12 +72,12 @@ func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	select {
 	case err = <-t.done:
 	case <-ctx.Done():
-		if t.claimed.CompareAndSwap(false, true) {
+		if t.abandon() {
 			return context.Cause(ctx)
 		}
 		err = <-t.done
 	case <-s.writer.ended: // the task came in behind the writer's back
-		if t.claimed.CompareAndSwap(false, true) {
+		if t.abandon() {
 			return errClosed
 		}
 		err = <-t.done
@@ -163,16 +175,10 @@ func (w *writer) gather(first *task) []*task {
 // commit performs the group together. When the transaction as a whole fails, each
 // task is tried alone, so that a fault meets only the one that has it.
 func (w *writer) commit(group []*task) {
-	live := group[:0]
-	for _, t := range group {
-		if t.claimed.CompareAndSwap(false, true) {
-			live = append(live, t)
-		}
-	}
-	if len(live) == 0 || w.together(live) {
+	if w.together(group) {
 		return
 	}
-	for _, t := range live {
+	for _, t := range group {
 		w.together([]*task{t})
 	}
 }
@@ -199,7 +205,8 @@ func (w *writer) together(group []*task) (answered bool) {
 	return true
 }
 
-// transact performs the tasks and commits. err means that nothing was changed.
+// transact performs the tasks and commits; those whose callers have left by then
+// it passes over. err means that nothing was changed.
 func (w *writer) transact(group []*task) (results []error, err error) {
 	if err := w.ses.begin(unhurried); err != nil {
 		return nil, err
@@ -211,6 +218,9 @@ func (w *writer) transact(group []*task) (results []error, err error) {
 	}()
 	results = make([]error, len(group))
 	for i, t := range group {
+		if !t.take() {
+			continue
+		}
 		t.tx = newTx(w.store, w.ses)
 		if len(group) == 1 {
 			results[i] = t.perform(t.tx)

@@ -327,3 +327,32 @@ func TestAFilesystemWithoutSharedMemoryIsOneClearSentence(t *testing.T) {
 		}
 	}
 }
+
+func TestACallerNeedNotWaitForAFileThatAnotherProcessHolds(t *testing.T) {
+	s := open(t, Config{})
+	other, err := openSession(t.Context(), s.path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.close()
+	if err := other.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	_, err = s.Enqueue(ctx, job.Spec{Kind: job.KindNoop})
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) > patience/2 {
+		t.Errorf("after %s: error %v, want that of the context at once", time.Since(begun), err)
+	}
+	if err := other.exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write(t.Context(), func(*tx) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	counts, err := s.Counts(t.Context())
+	if err != nil || counts[job.Pending] != 0 {
+		t.Errorf("%d jobs pending, error %v, want none", counts[job.Pending], err)
+	}
+}
