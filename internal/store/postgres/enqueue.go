@@ -106,14 +106,14 @@ func specColumns(specs []job.Spec) []any {
 		packages, quotas        = make([]pgtype.Text, n), make([]pgtype.Int4, n)
 		values, canaries        = make([]int64, n), make([]bool, n)
 		payloads                = make([][]byte, n)
-		maxAttempts, crashLimit = make([]int16, n), make([]int16, n)
+		maxAttempts, crashLimit = make([]int32, n), make([]int32, n)
 		actors                  = make([]string, n)
 	)
 	for i, s := range specs {
 		ids[i], kinds[i], priorities[i], delays[i] = s.ID, s.Kind, int16(s.Priority), micros(s.Delay)
 		keys[i], customers[i], packages[i], quotas[i] = dbText(s.IdempotencyKey), dbID(s.CustomerID), dbText(s.Package), dbInt(s.Quota)
 		values[i], canaries[i], payloads[i] = s.ValueCents, s.Canary, s.Payload
-		maxAttempts[i], crashLimit[i], actors[i] = int16(s.MaxAttempts), int16(s.CrashBudget), s.Actor
+		maxAttempts[i], crashLimit[i], actors[i] = int32(s.MaxAttempts), int32(s.CrashBudget), s.Actor
 	}
 	return []any{
 		ids, kinds, priorities, delays, keys, customers, packages, quotas,

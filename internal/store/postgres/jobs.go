@@ -140,7 +140,7 @@ func (s *Store) Pause(ctx context.Context, scope job.Scope, by job.By) error {
 	if err := scope.Validate(); err != nil {
 		return fmt.Errorf("pause: %w", err)
 	}
-	_, err := changed(ctx, s, "pause "+scope.Key(), "PauseScope", plain(scope.Key()), actor(by), plain(by.Reason))
+	_, err := s.scoped(ctx, "pause", "PauseScope", scope, by)
 	return err
 }
 
@@ -149,15 +149,19 @@ func (s *Store) Resume(ctx context.Context, scope job.Scope, by job.By) error {
 	if err := scope.Validate(); err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
-	n, err := changed(ctx, s, "resume "+scope.Key(), "ResumeScope", plain(scope.Key()))
+	n, err := s.scoped(ctx, "resume", "ResumeScope", scope, by)
 	if err == nil && n == 0 {
 		return fmt.Errorf("resume %s: it is not paused: %w", scope.Key(), job.ErrNotFound)
 	}
 	if err == nil {
-		s.config.Log.InfoContext(ctx, "scope resumed", "scope", scope.Key(), "actor", by.Actor, "reason", by.Reason)
 		s.bell.ring()
 	}
 	return err
+}
+
+// scoped runs a statement on a scope and counts the events it wrote.
+func (s *Store) scoped(ctx context.Context, verb, statement string, scope job.Scope, by job.By) (int64, error) {
+	return changed(ctx, s, verb+" "+scope.Key(), statement, plain(scope.Key()), actor(by), plain(by.Reason), dbID(scope.Customer))
 }
 
 // Pauses lists what is paused, longest first.

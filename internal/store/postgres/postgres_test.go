@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"net/url"
 	"testing"
 
 	"github.com/directorybolt/directorybolt/internal/dbtest"
@@ -15,22 +17,26 @@ func TestStore(t *testing.T) { storetest.Run(t, subjects(direct)) }
 
 func TestModel(t *testing.T) { storetest.Model(t, subjects(direct)) }
 
-func TestStoreThroughSessionPooler(t *testing.T) { storetest.Run(t, subjects(through("session"))) }
+func TestStoreThroughSessionPooler(t *testing.T) { storetest.Run(t, subjects(through(t, "session"))) }
 
 func TestStoreThroughTransactionPooler(t *testing.T) {
-	storetest.Run(t, subjects(through("transaction")))
+	storetest.Run(t, subjects(through(t, "transaction")))
 }
 
 // way makes the configuration that leads to a database.
-type way func(t testing.TB, url string) postgres.Config
+type way func(url string) postgres.Config
 
-func direct(_ testing.TB, url string) postgres.Config { return postgres.Config{URL: url} }
+func direct(url string) postgres.Config { return postgres.Config{URL: url, Log: quiet} }
 
-// through leads through a pooler. In transaction mode wake-ups of other processes
-// need the direct way.
-func through(mode string) way {
-	return func(t testing.TB, url string) postgres.Config {
-		c := postgres.Config{URL: dbtest.PgBouncer(t, url, mode)}
+// quiet is a log for stores whose words nobody reads.
+var quiet = slog.New(slog.DiscardHandler)
+
+// through starts one pooler and leads every database through it. In transaction
+// mode wake-ups of other processes need the direct way.
+func through(t testing.TB, mode string) way {
+	pooler := dbtest.PgBouncer(t, dbtest.Superuser(t), mode)
+	return func(url string) postgres.Config {
+		c := postgres.Config{URL: sameDatabase(t, pooler, url), Log: quiet}
 		if mode == "transaction" {
 			c.DirectURL = url
 		}
@@ -38,12 +44,24 @@ func through(mode string) way {
 	}
 }
 
+// sameDatabase is the pooler's URL with the database of another.
+func sameDatabase(t testing.TB, pooler, database string) string {
+	t.Helper()
+	p, err1 := url.Parse(pooler)
+	d, err2 := url.Parse(database)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	p.Path = d.Path
+	return p.String()
+}
+
 // subjects makes stores on fresh databases with the clock in the test's hand.
 func subjects(w way) storetest.Factory {
 	return func(t testing.TB, o storetest.Options) storetest.Subject {
 		url := migrated(t)
 		advance := dbtest.Clock(t, url)
-		config := w(t, url)
+		config := w(url)
 		config.Hints, config.MaxConns = o.Hints, 8
 		reopen := func(t testing.TB) storetest.Store { return open(t, config) }
 		return storetest.Subject{

@@ -71,8 +71,16 @@ func (c Config) Validate() error {
 }
 
 // sessionSettings bound what a client that froze in the middle of something can
-// hold on to. Behind a transaction pooler they would leak to strangers.
-const sessionSettings = `SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '30s'`
+// hold on to. The others keep plans steady: each statement is written for an index,
+// and a plan that was kept from when the table was small, or made from statistics
+// of an empty queue, would read a hundred thousand jobs to claim ten. Behind a
+// transaction pooler settings would leak to strangers; there, plans are not kept.
+const sessionSettings = `
+SET statement_timeout = '60s';
+SET idle_in_transaction_session_timeout = '30s';
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET jit = off`
 
 // Store is the truth about jobs, kept in Postgres. It is safe for concurrent use.
 type Store struct {

@@ -95,7 +95,11 @@ func beat(ctx context.Context, conn *pgx.Conn, worker job.ID, lease time.Duratio
 	}
 	if len(moved) > 0 {
 		ids, fences := leaseIDs(moved)
-		if _, err := conn.Exec(ctx, statements.Get("ProgressJob"), ids, fences); err != nil {
+		err := again(ctx, func() error {
+			_, err := conn.Exec(ctx, statements.Get("ProgressJob"), ids, fences)
+			return err
+		})
+		if err != nil {
 			return p, err
 		}
 	}

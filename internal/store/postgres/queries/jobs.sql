@@ -3,6 +3,11 @@
 -- clock_timestamp() grants. Neither is qualified: tests put a clock of their own
 -- before them in the search path.
 --
+-- Where a row is named by its id, its state is compared as state || '', which no
+-- partial index matches: the planner may believe that few jobs are in progress, and
+-- walk jobs_for_recovery, with an entry for each job that ever was, instead of going
+-- straight to the one row.
+--
 -- Where a double of an unsent outbox message is written, it takes the place of the
 -- earlier one under a new id: whoever carries the earlier one away right now does
 -- not mark the new one sent.
@@ -14,7 +19,7 @@ WITH now AS MATERIALIZED (SELECT clock_timestamp() AS at),
 spec AS MATERIALIZED (
     SELECT *
       FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::bigint[], $5::text[], $6::uuid[], $7::text[], $8::integer[],
-               $9::bigint[], $10::boolean[], $11::jsonb[], $12::smallint[], $13::smallint[], $14::text[])
+               $9::bigint[], $10::boolean[], $11::jsonb[], $12::integer[], $13::integer[], $14::text[])
         AS s (id, kind, priority, delay, idempotency_key, customer_id, package, quota,
               value_cents, canary, payload, max_attempts, crash_budget, actor)
 ),
@@ -58,7 +63,8 @@ SELECT idempotency_key, id
 -- name: ClaimJobs
 -- One range of jobs_for_claim for each priority, begun after what this handle has
 -- claimed already, so that the dead prefix is not walked again. The outer LIMIT ends
--- the walk, and only rows that came this far are locked. SKIP LOCKED: two claims at
+-- the walk, and only rows that came this far are locked; the inner one tells the
+-- planner that few are wanted, or it would sort them all. SKIP LOCKED: two claims at
 -- once never wait for each other and never take the same job; a row that changed
 -- since the snapshot is read again after its lock. The rows are ours until the end
 -- of the statement, so their places (ctid) hold and spare a second index descent.
@@ -77,6 +83,7 @@ WITH next AS MATERIALIZED (
                 OR NOT EXISTS (SELECT FROM pauses p
                                 WHERE p.scope IN ('all', 'kind:' || j.kind, 'customer:' || j.customer_id)))
          ORDER BY j.due_at, j.id
+         LIMIT $2
            FOR UPDATE SKIP LOCKED) due
      WHERE EXISTS (SELECT FROM workers WHERE id = $1 AND retired_at IS NULL AND lease_until > statement_timestamp())
      LIMIT $2
@@ -107,10 +114,10 @@ SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall
 -- The oldest due of any priority: a short range of each, then the oldest of these.
 -- They are found without a lock; the second step locks them and asks again.
 WITH oldest AS MATERIALIZED (
-    SELECT due.id
+    SELECT due.place
       FROM unnest($4::smallint[], $5::timestamptz[], $6::uuid[]) AS after (priority, due_at, id)
      CROSS JOIN LATERAL (
-        SELECT j.id, j.due_at
+        SELECT j.ctid AS place, j.id, j.due_at
           FROM jobs j
          WHERE j.state = 'pending' AND NOT j.quarantined
            AND j.priority = after.priority
@@ -129,8 +136,8 @@ WITH oldest AS MATERIALIZED (
 next AS MATERIALIZED (
     SELECT ctid AS place
       FROM jobs
-     WHERE id = ANY (ARRAY (SELECT id FROM oldest))
-       AND state = 'pending' AND NOT quarantined AND due_at <= statement_timestamp()
+     WHERE ctid = ANY (ARRAY (SELECT place FROM oldest))
+       AND state || '' = 'pending' AND NOT quarantined AND due_at <= statement_timestamp()
        FOR UPDATE SKIP LOCKED
 ),
 claimed AS (
@@ -210,7 +217,7 @@ WITH done AS (
     UPDATE jobs j
        SET state = 'completed', finished_at = clock_timestamp()
       FROM unnest($1::uuid[], $2::bigint[]) AS lease (id, fence)
-     WHERE j.id = lease.id AND j.fence = lease.fence AND j.state = 'in_progress'
+     WHERE j.id = lease.id AND j.fence = lease.fence AND j.state || '' = 'in_progress'
     RETURNING j.id, j.fence, j.kind, j.customer_id, j.worker_id, j.attempt, j.finished_at
 ),
 told AS (
@@ -229,7 +236,7 @@ SELECT id, fence
 WITH held AS MATERIALIZED (
     SELECT id, claimed_at, attempt, $3::boolean OR failures + 1 >= max_attempts AS dead
       FROM jobs
-     WHERE id = $1 AND fence = $2 AND state = 'in_progress'
+     WHERE id = $1 AND fence = $2 AND state || '' = 'in_progress'
        FOR UPDATE
 ),
 ended AS (
@@ -242,7 +249,7 @@ ended AS (
            progress_at = CASE WHEN dead THEN progress_at END,
            cause = $5, class = $6, signature = $7
       FROM held
-     WHERE j.id = held.id AND j.fence = $2 AND j.state = 'in_progress'
+     WHERE j.id = held.id AND j.fence = $2 AND j.state || '' = 'in_progress'
     RETURNING j.*, held.claimed_at AS was_claimed_at, held.attempt AS was_attempt
 ),
 told AS (
@@ -284,7 +291,7 @@ WITH held AS MATERIALIZED (
     SELECT j.id, j.fence, j.claimed_at, j.attempt
       FROM jobs j
       JOIN unnest($1::uuid[], $2::bigint[]) AS lease (id, fence) ON j.id = lease.id AND j.fence = lease.fence
-     WHERE j.state = 'in_progress'
+     WHERE j.state || '' = 'in_progress'
      ORDER BY j.id
        FOR UPDATE OF j
 ),
@@ -292,7 +299,7 @@ ended AS (
     UPDATE jobs j
        SET state = 'pending', attempt = j.attempt - 1, claimed_at = NULL, progress_at = NULL
       FROM held
-     WHERE j.id = held.id AND j.fence = held.fence AND j.state = 'in_progress'
+     WHERE j.id = held.id AND j.fence = held.fence AND j.state || '' = 'in_progress'
     RETURNING j.*, held.claimed_at AS was_claimed_at, held.attempt AS was_attempt
 ),
 told AS (
@@ -320,7 +327,7 @@ SELECT id, fence
 WITH held AS MATERIALIZED (
     SELECT id, claimed_at, attempt
       FROM jobs
-     WHERE id = $1 AND fence = $2 AND state = 'in_progress'
+     WHERE id = $1 AND fence = $2 AND state || '' = 'in_progress'
        FOR UPDATE
 ),
 ended AS (
@@ -328,7 +335,7 @@ ended AS (
        SET state = 'pending', attempt = j.attempt - 1, due_at = clock_timestamp() + $3::bigint * interval '1 microsecond',
            claimed_at = NULL, progress_at = NULL
       FROM held
-     WHERE j.id = held.id AND j.fence = $2 AND j.state = 'in_progress'
+     WHERE j.id = held.id AND j.fence = $2 AND j.state || '' = 'in_progress'
     RETURNING j.*, held.claimed_at AS was_claimed_at, held.attempt AS was_attempt
 ),
 told AS (
@@ -356,7 +363,7 @@ SELECT id
 WITH ended AS (
     UPDATE jobs
        SET state = 'cancelled', finished_at = clock_timestamp(), cause = $3
-     WHERE id = $1 AND fence = $2 AND state = 'in_progress'
+     WHERE id = $1 AND fence = $2 AND state || '' = 'in_progress'
     RETURNING *, claimed_at AS was_claimed_at, attempt AS was_attempt
 ),
 told AS (
@@ -372,10 +379,20 @@ SELECT id
   FROM ended;
 
 -- name: ProgressJob
+-- Locked in the order of ids, as CompleteJobs does: a beat and a completion that
+-- share jobs wait for each other in one direction only.
+WITH held AS MATERIALIZED (
+    SELECT j.id, j.fence
+      FROM jobs j
+      JOIN unnest($1::uuid[], $2::bigint[]) AS lease (id, fence) ON j.id = lease.id AND j.fence = lease.fence
+     WHERE j.state || '' = 'in_progress'
+     ORDER BY j.id
+       FOR NO KEY UPDATE OF j
+)
 UPDATE jobs j
    SET progress_at = clock_timestamp()
-  FROM unnest($1::uuid[], $2::bigint[]) AS lease (id, fence)
- WHERE j.id = lease.id AND j.fence = lease.fence AND j.state = 'in_progress'
+  FROM held
+ WHERE j.id = held.id AND j.fence = held.fence AND j.state || '' = 'in_progress'
 RETURNING j.id, j.fence;
 
 -- name: RecoverJobs
@@ -413,7 +430,7 @@ moved AS (
            class = CASE WHEN in_order THEN class ELSE 'crash' END,
            signature = CASE WHEN in_order THEN signature ELSE 'crash: the worker was lost: ' || retired_cause END
       FROM stale
-     WHERE j.id = stale.id AND j.fence = stale.fence AND j.state = 'in_progress'
+     WHERE j.id = stale.id AND j.fence = stale.fence AND j.state || '' = 'in_progress'
     RETURNING j.*, retired_cause, in_order, stale.claimed_at AS was_claimed_at, stale.attempt AS was_attempt
 ),
 told AS (
@@ -465,14 +482,14 @@ SELECT id, kind, fence, state, crashes, quarantined, retired_cause, worker_id, v
 WITH held AS MATERIALIZED (
     SELECT id, state, claimed_at, attempt
       FROM jobs
-     WHERE id = $1 AND state IN ('pending', 'in_progress')
+     WHERE id = $1 AND state || '' IN ('pending', 'in_progress')
        FOR UPDATE
 ),
 ended AS (
     UPDATE jobs j
        SET state = 'cancelled', finished_at = clock_timestamp(), cause = $3
       FROM held
-     WHERE j.id = held.id AND j.state IN ('pending', 'in_progress')
+     WHERE j.id = held.id AND j.state || '' IN ('pending', 'in_progress')
     RETURNING j.*, held.state AS was, held.claimed_at AS was_claimed_at, held.attempt AS was_attempt
 ),
 told AS (

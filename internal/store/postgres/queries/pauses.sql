@@ -1,14 +1,25 @@
 -- Statements on pauses: scopes whose pending jobs are not claimed.
 
 -- name: PauseScope
-INSERT INTO pauses (scope, at, actor, reason)
-VALUES ($1, clock_timestamp(), $2, $3)
-    ON CONFLICT (scope) DO NOTHING;
+WITH paused AS (
+    INSERT INTO pauses (scope, at, actor, reason)
+    VALUES ($1, clock_timestamp(), $2, $3)
+        ON CONFLICT (scope) DO NOTHING
+    RETURNING scope, at
+)
+INSERT INTO events (id, at, type, customer_id, actor, cause, detail)
+SELECT directorybolt_uuid7(), at, 'scope.paused', $4, $2, nullif($3, ''), jsonb_build_object('scope', scope)
+  FROM paused;
 
 -- name: ResumeScope
-DELETE FROM pauses
- WHERE scope = $1
-RETURNING scope;
+WITH resumed AS (
+    DELETE FROM pauses
+     WHERE scope = $1
+    RETURNING scope
+)
+INSERT INTO events (id, at, type, customer_id, actor, cause, detail)
+SELECT directorybolt_uuid7(), clock_timestamp(), 'scope.resumed', $4, $2, nullif($3, ''), jsonb_build_object('scope', scope)
+  FROM resumed;
 
 -- name: ListPauses
 SELECT scope, at, actor, reason

@@ -7,7 +7,7 @@
 -- Why a write was refused: whether the lease holds, and its owner still lives.
 SELECT coalesce((SELECT w.retired_at IS NULL AND w.lease_until > clock_timestamp() FROM workers w WHERE w.id = j.worker_id), false)
   FROM jobs j
- WHERE j.id = $1 AND j.fence = $2 AND j.state = 'in_progress';
+ WHERE j.id = $1 AND j.fence = $2 AND j.state || '' = 'in_progress';
 
 -- name: PlanSubmissions
 -- The job's shortfall is NULL until the plan is made; that, and not the number of
@@ -15,7 +15,7 @@ SELECT coalesce((SELECT w.retired_at IS NULL AND w.lease_until > clock_timestamp
 WITH lease AS (
     UPDATE jobs
        SET shortfall = $3, progress_at = clock_timestamp()
-     WHERE id = $1 AND fence = $2 AND state = 'in_progress' AND shortfall IS NULL
+     WHERE id = $1 AND fence = $2 AND state || '' = 'in_progress' AND shortfall IS NULL
        AND NOT EXISTS (SELECT FROM submissions WHERE order_id = $1)
     RETURNING id, fence, customer_id, canary, worker_id, quota
 ),
@@ -63,7 +63,7 @@ SELECT directory
 WITH lease AS MATERIALIZED (
     SELECT id, fence, worker_id
       FROM jobs
-     WHERE id = $1 AND fence = $2 AND state = 'in_progress'
+     WHERE id = $1 AND fence = $2 AND state || '' = 'in_progress'
        FOR SHARE
 ),
 intended AS (
@@ -97,7 +97,7 @@ SELECT id, order_id, customer_id, directory, rank, identity, state, fence, tries
 WITH lease AS (
     UPDATE jobs
        SET progress_at = clock_timestamp()
-     WHERE id = $1 AND fence = $2 AND state = 'in_progress'
+     WHERE id = $1 AND fence = $2 AND state || '' = 'in_progress'
        AND EXISTS (SELECT FROM submissions s
                     WHERE s.id = $3 AND s.order_id = $1 AND s.state = ANY ($4::text[])
                       AND (s.state = 'planned' OR s.fence = $2 OR s.effect_deadline < statement_timestamp()))
@@ -147,7 +147,7 @@ SELECT id
 WITH lease AS MATERIALIZED (
     SELECT id, fence, worker_id
       FROM jobs
-     WHERE id = $1 AND fence = $2 AND state = 'in_progress'
+     WHERE id = $1 AND fence = $2 AND state || '' = 'in_progress'
        FOR SHARE
 ),
 held AS MATERIALIZED (
