@@ -56,6 +56,11 @@ bench: ## the figures of docs/performance.md, on this machine; BENCH=Drain picks
 	scripts/need.sh postgresql pgbouncer
 	$(TESTPG) go test -run '^$$' -bench '$(BENCH)' -timeout 60m ./internal/bench
 
+.PHONY: bench-peers
+bench-peers: ## the engine beside River, in alternating rounds; BENCHFLAGS='-parts drain' picks some, -h lists them
+	scripts/need.sh postgresql
+	cd bench && go run . $(BENCHFLAGS)
+
 .PHONY: clean
 clean: ## remove what was built, the tools included
 	rm -rf bin dist coverage.out
