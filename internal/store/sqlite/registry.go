@@ -63,7 +63,7 @@ func (s *Store) Beat(ctx context.Context, worker job.ID, lease time.Duration, he
 
 // beat performs fn in a transaction on the heartbeat's connection, as soon as the
 // writer lets go of the file.
-func (s *Store) beat(ctx context.Context, fn func(*tx) error) (err error) {
+func (s *Store) beat(ctx context.Context, fn func(*tx) error) error {
 	select {
 	case <-s.writer.closing:
 		return errClosed
@@ -80,14 +80,14 @@ func (s *Store) beat(ctx context.Context, fn func(*tx) error) (err error) {
 	if err := s.pulse.begin(ctx); err != nil {
 		return err
 	}
-	if err := fn(newTx(s, s.pulse)); err != nil {
-		return errors.Join(err, s.pulse.exec("ROLLBACK"))
+	err := fn(newTx(s, s.pulse))
+	if err == nil {
+		err = s.pulse.exec("COMMIT")
 	}
-	if err := s.pulse.exec("COMMIT"); err != nil {
+	if err != nil {
 		_ = s.pulse.exec("ROLLBACK") // fails where SQLite has rolled back already
-		return err
 	}
-	return nil
+	return err
 }
 
 func (t *tx) beat(worker job.ID, lease time.Duration, held []job.Held) (job.Pulse, error) {
