@@ -108,6 +108,9 @@ var complaintMark = regexp.MustCompile(`(?i)(^|[\s_-])(errors?|errorlist|error-?
 // maxComplaint bounds a message in characters; what is longer is no message but a page.
 const maxComplaint = 200
 
+// maxMarked is how many such elements are read.
+const maxMarked = 30
+
 // complaint is the first message about something wrong that the page shows, and
 // that the page before the post did not. On a page whose status says no already,
 // whatever it shows is that message.
@@ -116,10 +119,14 @@ func (v *view) complaint(before *view) string {
 		return ""
 	}
 	var said string
+	marked := 0
 	v.doc.Find("[class], [id], [role=alert]").EachWithBreak(func(_ int, s *goquery.Selection) bool {
 		n := s.Get(0)
 		if attr(n, "role") != "alert" && !complaintMark.MatchString(attr(n, "class")) && !complaintMark.MatchString(attr(n, "id")) {
 			return true
+		}
+		if marked++; marked > maxMarked {
+			return false
 		}
 		text := v.textOf(n)
 		if text == "" || strings.Contains(before.text(), text) || len(text) > 3*maxComplaint {

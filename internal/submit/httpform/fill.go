@@ -338,12 +338,15 @@ func (f *form) fields() []*control {
 
 // complete checks that what the form insists on is there.
 func (f filler) complete(findings []formfield.Finding) error {
+	seen := map[string]bool{} // groups of radio buttons whose plan has been chosen
 	for i, c := range f.form.fields() {
 		why := findings[i].Reject
 		if c.settled && c.Type == "checkbox" || c.Disabled || c.Type == "hidden" || why == formfield.Trap || why == formfield.Invisible {
 			continue
 		}
-		if why == formfield.Plan && !f.settlePlan(c) {
+		again := c.Type == "radio" && seen[c.Name]
+		seen[c.Name] = seen[c.Name] || c.Type == "radio" && c.Name != ""
+		if why == formfield.Plan && !again && !f.settlePlan(c) {
 			return needs(directory.NeedPayment, "none of the choices of %q says that it is free", c.sayGroup()).on(f.form.view)
 		}
 		if f.filledGroup(c) && !c.unsure {

@@ -38,20 +38,30 @@ type file struct {
 	content         []byte
 }
 
+// Limits of what is read of a page: no form for people comes near them.
+const (
+	maxForms    = 200
+	maxControls = 3000 // of all forms together
+	maxOptions  = 20_000
+)
+
 // forms lists the forms of the page with their controls, by the form owner rules
-// of the HTML standard.
+// of the HTML standard. Beyond the limits there are none.
 func (v *view) forms() []*form {
 	if v.doc == nil {
 		return nil
 	}
 	r := &formReader{view: v, byID: map[string]*html.Node{}, owned: map[*html.Node][]*html.Node{}}
 	r.index(v.doc.Get(0))
+	if len(r.nodes) > maxForms || r.controls > maxControls || r.options > maxOptions {
+		return nil
+	}
 	out := make([]*form, 0, len(r.nodes))
-	labels := v.labels()
+	labels := v.labels(r.byID)
 	for _, n := range r.nodes {
 		f := &form{node: n, view: v}
 		for _, c := range r.owned[n] {
-			f.controls = append(f.controls, v.control(c, labels))
+			f.controls = append(f.controls, v.control(c, labels, r.byID))
 		}
 		f.model = f.describe()
 		out = append(out, f)
@@ -65,6 +75,8 @@ type formReader struct {
 	nodes []*html.Node // forms in tree order
 	byID  map[string]*html.Node
 	owned map[*html.Node][]*html.Node
+
+	controls, options int
 }
 
 func (r *formReader) index(root *html.Node) {
@@ -87,7 +99,10 @@ func (r *formReader) index(root *html.Node) {
 		switch n.Data {
 		case "form":
 			last = n
+		case "option":
+			r.options++
 		case "input", "select", "textarea", "button":
+			r.controls++
 			if owner := r.owner(n, last); owner != nil {
 				r.owned[owner] = append(r.owned[owner], n)
 			}
@@ -114,7 +129,7 @@ func (r *formReader) owner(n, last *html.Node) *html.Node {
 	return nil
 }
 
-func (v *view) control(n *html.Node, labels map[*html.Node]string) *control {
+func (v *view) control(n *html.Node, labels map[*html.Node]string, byID map[string]*html.Node) *control {
 	c := &control{node: n, Control: formfield.Control{
 		Tag:          n.Data,
 		Name:         attr(n, "name"),
@@ -123,7 +138,7 @@ func (v *view) control(n *html.Node, labels map[*html.Node]string) *control {
 		Label:        labels[n],
 		Placeholder:  attr(n, "placeholder"),
 		Title:        attr(n, "title"),
-		Aria:         v.aria(n),
+		Aria:         aria(n, byID),
 		Autocomplete: attr(n, "autocomplete"),
 		Pattern:      attr(n, "pattern"),
 		MaxLength:    number(attr(n, "maxlength")),
@@ -269,6 +284,9 @@ func (c *control) picked() []formfield.Option {
 	return out
 }
 
+// maxSays is how many headings and buttons of a form are read.
+const maxSays = 30
+
 // describe is the form as formfield sees it.
 func (f *form) describe() formfield.Form {
 	m := formfield.Form{
@@ -282,7 +300,9 @@ func (f *form) describe() formfield.Form {
 		}
 		switch n.Data {
 		case "h1", "h2", "h3", "h4", "h5", "h6", "legend", "button", "caption":
-			says = append(says, f.view.textOf(n))
+			if len(says) < maxSays {
+				says = append(says, shorten(f.view.textOf(n), maxNear))
+			}
 		}
 	}
 	for _, c := range f.controls {

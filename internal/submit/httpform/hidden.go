@@ -17,11 +17,16 @@ var (
 	offStyle  = regexp.MustCompile(`(?i)(^|[;{\s])((left|top|right|bottom|text-indent|margin-left|margin-top)\s*:\s*-\d{3,}|opacity\s*:\s*0+(\.0+)?\s*(;|!|$)|clip\s*:\s*rect\(\s*[01]|clip-path\s*:\s*inset\(\s*(50|100)%|(height|width|max-height|max-width|font-size)\s*:\s*0(px|em|rem|%)?\s*(;|!|$)|transform\s*:\s*scale\(\s*0\s*\))`)
 )
 
-// Limits of what is read of a page's own styles.
+// Limits of what is read of a page's own styles. A page of strangers must not keep
+// us busy: only selectors of one step, and so many that all of them together look
+// at no more than maxLooks elements.
 const (
-	maxStyle     = 256 << 10
+	maxStyle     = 256 << 10 // bytes
 	maxSelectors = 200
+	maxLooks     = 20_000_000
 )
+
+var plainSelector = regexp.MustCompile(`^[\w-]*([.#][\w-]+|\[[\w-]+(=["']?[\w-]+["']?)?\])*([ >]+[\w-]*([.#][\w-]+|\[[\w-]+(=["']?[\w-]+["']?)?\])*)?$`)
 
 // hiddenNodes finds the elements that are not shown, by attribute, by their own
 // style and by the rules of the page's style elements.
@@ -57,6 +62,7 @@ type styleRule struct {
 // styleRules reads the hiding rules of the style elements, up to the limits.
 func styleRules(doc *goquery.Document) []styleRule {
 	var out []styleRule
+	most := min(maxSelectors, maxLooks/looks(doc.Get(0)))
 	doc.Find("style").Each(func(_ int, s *goquery.Selection) {
 		if m, ok := s.Attr("media"); ok && !strings.Contains(m, "all") && !strings.Contains(m, "screen") {
 			return
@@ -64,15 +70,38 @@ func styleRules(doc *goquery.Document) []styleRule {
 		css := s.Text()
 		eachRule(css[:min(len(css), maxStyle)], func(selector, body string) {
 			gone, off := goneStyle.MatchString(body), offStyle.MatchString(body)
-			if !gone && !off || len(out) >= maxSelectors {
+			if !gone && !off {
 				return
 			}
-			if group, err := cascadia.Compile(selector); err == nil {
-				out = append(out, styleRule{group, gone})
+			for part := range strings.SplitSeq(selector, ",") {
+				part = strings.TrimSpace(part)
+				if len(out) >= most || !plainSelector.MatchString(part) {
+					continue
+				}
+				if s, err := cascadia.Compile(part); err == nil {
+					out = append(out, styleRule{s, gone})
+				}
 			}
 		})
 	})
 	return out
+}
+
+// looks is how many elements a selector of one step looks at: each, and those
+// around it.
+func looks(root *html.Node) int {
+	n := 1
+	var walk func(*html.Node, int)
+	walk = func(at *html.Node, depth int) {
+		for c := range at.ChildNodes() {
+			if c.Type == html.ElementNode {
+				n += depth
+				walk(c, depth+1)
+			}
+		}
+	}
+	walk(root, 1)
+	return n
 }
 
 var comment = regexp.MustCompile(`(?s)/\*.*?(\*/|$)`)

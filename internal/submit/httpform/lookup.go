@@ -2,6 +2,7 @@ package httpform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -20,18 +21,28 @@ func (m *Method) Lookup(ctx context.Context, d *directory.Directory, b *director
 	if !complete {
 		return submit.Finding{Presence: submit.Unknown, Reason: "the profile lacks what the lookup asks for", HostOK: true}
 	}
-	allowed, err := m.client.Allowed(ctx, target)
+	session := m.session(d)
+	allowed, err := session.Allowed(ctx, target)
 	if err != nil {
-		return unknown(false, "%v", err)
+		return unanswered(ctx, err)
 	}
 	if !allowed {
 		return unknown(true, "robots.txt does not let us visit %s", target)
 	}
-	p, err := m.session(d).Get(ctx, target, "")
+	p, err := session.Get(ctx, target, "")
 	if err != nil {
-		return unknown(false, "%v", err)
+		return unanswered(ctx, err)
 	}
 	return read(d, reader{business: b, now: time.Now()}, newView(p))
+}
+
+// unanswered is a lookup without a page. Our own end is not held against the host.
+func unanswered(ctx context.Context, err error) submit.Finding {
+	f := unknown(ctx.Err() != nil, "%v", err)
+	if r, ok := errors.AsType[*webclient.RobotsError](err); ok {
+		f.RetryAfter = r.RetryAfter
+	}
+	return f
 }
 
 func unknown(hostOK bool, format string, args ...any) submit.Finding {

@@ -31,7 +31,6 @@ func (m *Method) Submit(ctx context.Context, r submit.Request) (submit.Result, e
 	}
 	v := &visit{
 		request: r,
-		client:  m.client,
 		session: m.session(r.Directory),
 		reader:  reader{business: r.Business, now: time.Now()},
 	}

@@ -101,13 +101,7 @@ func (v *view) unseen(n *html.Node) bool {
 
 // labels maps controls to the text of their labels: those that name them, those
 // around them. Several are joined.
-func (v *view) labels() map[*html.Node]string {
-	byID := map[string]*html.Node{}
-	v.doc.Find("input[id], select[id], textarea[id], button[id]").Each(func(_ int, s *goquery.Selection) {
-		if id := s.AttrOr("id", ""); byID[id] == nil {
-			byID[id] = s.Get(0)
-		}
-	})
+func (v *view) labels(byID map[string]*html.Node) map[*html.Node]string {
 	out := map[*html.Node]string{}
 	v.doc.Find("label").Each(func(_ int, s *goquery.Selection) {
 		label := s.Get(0)
@@ -120,6 +114,9 @@ func (v *view) labels() map[*html.Node]string {
 		if target == nil {
 			return
 		}
+		if len(out[target]) > maxLabel {
+			return
+		}
 		var b strings.Builder
 		labelText(&b, label)
 		out[target] = strings.TrimSpace(out[target] + " " + squeeze(b.String()))
@@ -127,12 +124,17 @@ func (v *view) labels() map[*html.Node]string {
 	return out
 }
 
+// maxLabel is how much of a label is read, in bytes. What is longer is none.
+const maxLabel = 1000
+
 // labelText is the text of a label without that of the controls in it.
 func labelText(b *strings.Builder, n *html.Node) {
 	for c := range n.ChildNodes() {
 		switch {
+		case b.Len() > maxLabel:
+			return
 		case c.Type == html.TextNode:
-			b.WriteString(c.Data)
+			b.WriteString(c.Data[:min(len(c.Data), maxLabel)])
 		case c.Type == html.ElementNode && !unread[c.Data] && c.Data != "button":
 			if !inline[c.Data] {
 				b.WriteByte(' ')
@@ -143,21 +145,18 @@ func labelText(b *strings.Builder, n *html.Node) {
 }
 
 // aria is the name of a control for those who listen.
-func (v *view) aria(n *html.Node) string {
+func aria(n *html.Node, byID map[string]*html.Node) string {
 	if label := attr(n, "aria-label"); label != "" {
 		return squeeze(label)
 	}
-	var out []string
+	var b strings.Builder
 	for id := range strings.FieldsSeq(attr(n, "aria-labelledby")) {
-		v.doc.Find("[id]").EachWithBreak(func(_ int, s *goquery.Selection) bool {
-			if s.AttrOr("id", "") == id {
-				out = append(out, squeeze(rawText(s.Get(0))))
-				return false
-			}
-			return true
-		})
+		if named := byID[id]; named != nil {
+			labelText(&b, named)
+			b.WriteByte(' ')
+		}
 	}
-	return strings.Join(out, " ")
+	return squeeze(b.String())
 }
 
 // near is the text before a control without a label: beside it, in the cell
@@ -170,7 +169,7 @@ func (v *view) near(n *html.Node) string {
 				return ""
 			}
 			if text := nodeText(s); text != "" {
-				return shorten(text, 120)
+				return text
 			}
 		}
 		if n.Parent == nil || n.Parent.Type != html.ElementNode || n.Parent.Data == "form" || n.Parent.Data == "body" {
@@ -181,13 +180,17 @@ func (v *view) near(n *html.Node) string {
 	return ""
 }
 
+const maxNear = 120 // characters
+
 func nodeText(n *html.Node) string {
 	switch n.Type {
 	case html.TextNode:
-		return squeeze(n.Data)
+		return shorten(squeeze(n.Data), maxNear)
 	case html.ElementNode:
 		if !unread[n.Data] {
-			return squeeze(rawText(n))
+			var b strings.Builder
+			labelText(&b, n)
+			return shorten(squeeze(b.String()), maxNear)
 		}
 	}
 	return ""

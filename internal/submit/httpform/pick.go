@@ -73,6 +73,8 @@ func (v *view) noForm(selector string) *verdict {
 		return needs(directory.NeedPayment, "the page asks for a payment in place of the form").on(v)
 	case v.captcha() != "":
 		return needs(directory.NeedCaptcha, "the page has a captcha in place of the form: %s", v.captcha()).on(v)
+	case len(v.forms()) == 0 && v.doc.Find("form").Length() > maxForms || v.doc.Find("input, select, textarea, button").Length() > maxControls:
+		return permanent("the form cannot be told: the page has more forms or fields than a page for people").on(v)
 	case v.page.Truncated:
 		return permanent("the form is gone: it is not within the first %d MiB of the page", len(v.page.Body)>>20).on(v)
 	case selector != "":

@@ -59,7 +59,7 @@ func (v *view) readText() string {
 		return squeeze(v.page.Text())
 	}
 	var b strings.Builder
-	v.writeText(&b, v.doc.Get(0))
+	v.writeText(&b, v.doc.Get(0), maxText)
 	return squeeze(b.String())
 }
 
@@ -76,10 +76,11 @@ var inline = map[string]bool{
 	"time": true, "u": true, "var": true, "wbr": true, "ins": true, "del": true,
 }
 
-func (v *view) writeText(b *strings.Builder, n *html.Node) {
+// writeText writes the visible text of n, and stops after most bytes or a little more.
+func (v *view) writeText(b *strings.Builder, n *html.Node, most int) {
 	switch n.Type {
 	case html.TextNode:
-		b.WriteString(n.Data)
+		b.WriteString(n.Data[:min(len(n.Data), most)])
 		return
 	case html.ElementNode:
 		if unread[n.Data] || v.gone[n] {
@@ -90,10 +91,17 @@ func (v *view) writeText(b *strings.Builder, n *html.Node) {
 			defer b.WriteByte(' ')
 		}
 	}
-	for c := n.FirstChild; c != nil; c = c.NextSibling {
-		v.writeText(b, c)
+	for c := n.FirstChild; c != nil && b.Len() <= most; c = c.NextSibling {
+		v.writeText(b, c, most)
 	}
 }
+
+// maxText is how much text of a page is read, in bytes: all of it, since a body of
+// the largest size does not grow more than that when it is decoded.
+const maxText = 4 * webclient.MaxBody
+
+// maxElement is how much of the text of one element is read, in bytes.
+const maxElement = 4000
 
 // textOf is the visible text of one element.
 func (v *view) textOf(n *html.Node) string {
@@ -101,7 +109,7 @@ func (v *view) textOf(n *html.Node) string {
 		return ""
 	}
 	var b strings.Builder
-	v.writeText(&b, n)
+	v.writeText(&b, n, maxElement)
 	return squeeze(b.String())
 }
 

@@ -13,7 +13,6 @@ import (
 // visit is one submission to one directory, from its first page to its end.
 type visit struct {
 	request submit.Request
-	client  *webclient.Client
 	session *webclient.Session
 	reader  reader
 
@@ -57,7 +56,7 @@ func (v *visit) open(ctx context.Context) (*view, error) {
 
 // mayVisit asks the host's robots.txt.
 func (v *visit) mayVisit(ctx context.Context, url string) error {
-	allowed, err := v.client.Allowed(ctx, url)
+	allowed, err := v.session.Allowed(ctx, url)
 	if err != nil {
 		return unreadable(ctx, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -130,5 +131,20 @@ func clean(u *url.URL) *url.URL {
 	if c.Path == "" && c.Opaque == "" {
 		c.Path = "/"
 	}
+	c.RawQuery = plainQuery(c.RawQuery)
 	return &c
+}
+
+// plainQuery escapes what a query must not have as it stands, as browsers do. A
+// redirect may bring any bytes, and URLs are logged and stored.
+func plainQuery(q string) string {
+	var b strings.Builder
+	for i := range len(q) {
+		if c := q[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"<>`, c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

@@ -40,6 +40,17 @@ func (s *Session) Send(ctx context.Context, e Effect, left func() time.Duration)
 	if err := s.hosts.check(u); err != nil {
 		return nil, &Fault{Class: directory.ClassBlocked, Method: e.Method, URL: u.Redacted(), Err: err}
 	}
+	p, err := s.sendOnce(ctx, u, e, left)
+	if err != nil || !redirects(p.Status, p.Header) || sameBody(p.Status) {
+		return p, err
+	}
+	ctx, cancel := bounded(ctx, s.timeout, left)
+	defer cancel()
+	return s.afterEffect(ctx, p, e)
+}
+
+// sendOnce sends the effect and reads the answer to it.
+func (s *Session) sendOnce(ctx context.Context, u *url.URL, e Effect, left func() time.Duration) (*Page, error) {
 	ctx, cancel := bounded(ctx, s.timeout, left)
 	defer cancel()
 	shot := &shot{client: s.client, left: left}
@@ -49,26 +60,22 @@ func (s *Session) Send(ctx context.Context, e Effect, left func() time.Duration)
 		return nil, shot.fault(e.Method, u, cause(ctx, err))
 	}
 	s.jar.SetCookies(u, resp.Cookies())
-	if !redirects(resp) || sameBody(resp) {
-		return readPage(u, resp), nil
-	}
-	_ = resp.Body.Close()
-	return s.afterEffect(ctx, u, e, resp)
+	return readPage(u, resp), nil
 }
 
 // afterEffect reads the page that the answer points to. The effect has been sent:
 // whatever goes wrong here leaves it in doubt.
-func (s *Session) afterEffect(ctx context.Context, u *url.URL, e Effect, resp *http.Response) (*Page, error) {
-	to, err := s.next(u, resp, 1)
+func (s *Session) afterEffect(ctx context.Context, answer *Page, e Effect) (*Page, error) {
+	hop := Hop{URL: answer.URL, Status: answer.Status, Header: answer.Header}
+	to, err := s.next(hop, 1)
 	if err == nil {
 		var p *Page
-		hops := []Hop{{URL: u, Status: resp.StatusCode, Header: resp.Header}}
-		if p, err = s.follow(ctx, to, u.String(), hops); err == nil {
+		if p, err = s.follow(ctx, to, hop.URL.String(), []Hop{hop}); err == nil {
 			return p, nil
 		}
 	}
-	return nil, &Fault{Class: directory.ClassInDoubt, Method: e.Method, URL: u.Redacted(),
-		Err: fmt.Errorf("the answer was %d, and what it points to could not be read: %w", resp.StatusCode, err)}
+	return nil, &Fault{Class: directory.ClassInDoubt, Method: e.Method, URL: hop.URL.Redacted(),
+		Err: fmt.Errorf("the answer was %d, and what it points to could not be read: %w", hop.Status, err)}
 }
 
 // bounded gives ctx the shorter of the request's timeout and what is left.
@@ -80,8 +87,8 @@ func bounded(ctx context.Context, timeout time.Duration, left func() time.Durati
 }
 
 // sameBody reports that the answer asks for the body to be sent again elsewhere.
-func sameBody(resp *http.Response) bool {
-	return resp.StatusCode == http.StatusTemporaryRedirect || resp.StatusCode == http.StatusPermanentRedirect
+func sameBody(status int) bool {
+	return status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect
 }
 
 // effectRequest has a body that can be read once: without GetBody, net/http has

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -173,15 +174,15 @@ func TestSendSpeaksTLSUnderTheDeadline(t *testing.T) {
 	if err != nil || p.Text() != "a=b" {
 		t.Fatalf("Send = %v, %v", p, err)
 	}
-	// The time runs out between the handshake and the request.
-	var asked atomic.Int32
-	handshake := func() time.Duration {
-		if asked.Add(1) > 6 {
+	// The time runs out within the handshake, before the request.
+	var over atomic.Bool
+	c.tls.VerifyConnection = func(tls.ConnectionState) error { over.Store(true); return nil }
+	_, err = c.Visit(NewHosts(s.URL), 0).Send(t.Context(), e, func() time.Duration {
+		if over.Load() {
 			return 0
 		}
 		return time.Hour
-	}
-	_, err = c.Visit(NewHosts(s.URL), 0).Send(t.Context(), e, handshake)
+	})
 	wantClass(t, err, directory.ClassNotSent)
 	if !errors.Is(err, ErrDeadline) {
 		t.Errorf("error = %v, want ErrDeadline", err)
@@ -317,6 +318,19 @@ func TestSendIsInDoubtWhenThePageAfterItCannotBeRead(t *testing.T) {
 		})
 		_, err := send(t, s.URL+"/add", "a=b", forever)
 		wantClass(t, err, directory.ClassInDoubt)
+	}
+}
+
+func TestThePageAfterAnEffectHasATimeoutOfItsOwn(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(600 * time.Millisecond) // each answer takes more than half of the timeout
+		if r.Method == http.MethodPost {
+			http.Redirect(w, r, "/thanks", http.StatusSeeOther)
+		}
+	})
+	_, err := newClient(t).Visit(NewHosts(s.URL), time.Second).Send(t.Context(), Effect{Method: "POST", URL: s.URL}, forever)
+	if err != nil {
+		t.Error(err)
 	}
 }
 

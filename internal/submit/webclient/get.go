@@ -42,14 +42,15 @@ func (s *Session) follow(ctx context.Context, u *url.URL, referer string, hops [
 			return nil, pageFault(u, cause(ctx, err))
 		}
 		s.jar.SetCookies(u, resp.Cookies())
-		if !redirects(resp) {
+		if !redirects(resp.StatusCode, resp.Header) {
 			p := readPage(u, resp)
 			p.Hops = hops
 			return p, nil
 		}
 		_ = resp.Body.Close()
-		hops = append(hops, Hop{URL: u, Status: resp.StatusCode, Header: resp.Header})
-		next, err := s.next(u, resp, len(hops))
+		hop := Hop{URL: u, Status: resp.StatusCode, Header: resp.Header}
+		hops = append(hops, hop)
+		next, err := s.next(hop, len(hops))
 		if err != nil {
 			return nil, pageFault(u, err)
 		}
@@ -57,11 +58,11 @@ func (s *Session) follow(ctx context.Context, u *url.URL, referer string, hops [
 	}
 }
 
-// next is where the answer to u points, if that may be visited.
-func (s *Session) next(u *url.URL, resp *http.Response, hops int) (*url.URL, error) {
-	to, err := u.Parse(resp.Header.Get("Location"))
+// next is where the last of so many hops points, if that may be visited.
+func (s *Session) next(from Hop, hops int) (*url.URL, error) {
+	to, err := from.URL.Parse(strings.TrimSpace(from.Header.Get("Location")))
 	if err != nil {
-		return nil, &RedirectError{URL: u.Redacted(), Why: "it points to what is not a URL"}
+		return nil, &RedirectError{URL: from.URL.Redacted(), Why: "it points to what is not a URL"}
 	}
 	if hops > MaxRedirects {
 		return nil, &RedirectError{URL: to.Redacted(), Why: "there are too many redirects"}
@@ -70,11 +71,11 @@ func (s *Session) next(u *url.URL, resp *http.Response, hops int) (*url.URL, err
 	return to, s.hosts.checkElsewhere(to)
 }
 
-func redirects(resp *http.Response) bool {
-	switch resp.StatusCode {
+func redirects(status int, h http.Header) bool {
+	switch status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
 		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return strings.TrimSpace(resp.Header.Get("Location")) != ""
+		return strings.TrimSpace(h.Get("Location")) != ""
 	}
 	return false
 }

@@ -64,6 +64,33 @@ func TestSessionsShareNoCookies(t *testing.T) {
 	}
 }
 
+func TestURLsOfRedirectsAreFitToBeStored(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			w.Header()["Location"] = []string{" http://u:secret@" + r.Host + "/thanks?who=\xff\xfe<b>#frag "}
+			w.WriteHeader(http.StatusFound)
+		}
+	})
+	p, err := visit(t, s).Get(t.Context(), s.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.URL.String(), s.URL+"/thanks?who=%FF%FE%3Cb%3E"; got != want {
+		t.Errorf("URL = %q, want %q", got, want)
+	}
+}
+
+func TestMediaTypeIsOneOrBytes(t *testing.T) {
+	for header, want := range map[string]string{
+		"text/html; charset=utf-8; charset=utf-8": "text/html", "Text/HTML": "text/html", "text/html;": "text/html",
+		"\xff\xfe": "application/octet-stream", "html please": "application/octet-stream", strings.Repeat("a", 200) + "/b": "application/octet-stream",
+	} {
+		if got := (&Page{Header: http.Header{"Content-Type": {header}}}).MediaType(); got != want {
+			t.Errorf("MediaType(%q) = %q, want %q", header, got, want)
+		}
+	}
+}
+
 func TestGetEndsLoopsAndLongChains(t *testing.T) {
 	for name, next := range map[string]func(n int32) string{
 		"loop":  func(n int32) string { return fmt.Sprint("/", n%2) },

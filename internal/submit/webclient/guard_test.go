@@ -106,20 +106,22 @@ func TestRedirectToAddressThatIsNotPublicIsBlocked(t *testing.T) {
 }
 
 func TestHostsAreThoseOfTheCatalogEntry(t *testing.T) {
-	hosts := NewHosts("https://www.example.com/add", "http://10.0.0.1:8080/", "", "::nonsense")
+	hosts := NewHosts("https://www.example.com/add", "http://10.0.0.1:8080/", "https://B\u00fccher.example", "", "::nonsense")
 	for raw, want := range map[string]string{
-		"https://www.example.com/x":    "",
-		"http://example.com/":          "",
-		"https://submit.example.com/":  "",
-		"https://EXAMPLE.com./":        "",
-		"http://10.0.0.1:8080/y":       "",
-		"https://notexample.com/":      "not a host of the catalog",
-		"https://example.com.evil.io/": "not a host of the catalog",
-		"https://1.10.0.0.1/":          "not a host of the catalog",
-		"https://example.com:22/":      "port 22",
-		"ftp://example.com/":           "the scheme is ftp",
-		"javascript:alert(1)":          "the scheme is javascript",
-		"https:///path":                "names no host",
+		"https://www.example.com/x":      "",
+		"http://example.com/":            "",
+		"https://submit.example.com/":    "",
+		"https://b\u00fccher.example/":   "",
+		"https://xn--bcher-kva.example/": "",
+		"https://EXAMPLE.com./":          "",
+		"http://10.0.0.1:8080/y":         "",
+		"https://notexample.com/":        "not a host of the catalog",
+		"https://example.com.evil.io/":   "not a host of the catalog",
+		"https://1.10.0.0.1/":            "not a host of the catalog",
+		"https://example.com:22/":        "port 22",
+		"ftp://example.com/":             "the scheme is ftp",
+		"javascript:alert(1)":            "the scheme is javascript",
+		"https:///path":                  "names no host",
 	} {
 		u, err := url.Parse(raw)
 		if err != nil {
@@ -129,6 +131,18 @@ func TestHostsAreThoseOfTheCatalogEntry(t *testing.T) {
 		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("check(%s) = %v, want %q", raw, err, want)
 		}
+	}
+}
+
+func TestAllowedAsksNothingOfHostsOutsideTheCatalog(t *testing.T) {
+	var hits atomic.Int32
+	s := serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
+	allowed, err := newClient(t).Visit(NewHosts("https://directory.example/"), 0).Allowed(t.Context(), s.URL)
+	if fault, ok := errors.AsType[*Fault](err); allowed || !ok || fault.Class != directory.ClassBlocked {
+		t.Errorf("Allowed = %t, %v, want a fault of class blocked", allowed, err)
+	}
+	if hits.Load() != 0 {
+		t.Error("the other host was asked for its robots.txt")
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // Hosts are the hosts that a visit may speak to: those of a catalog entry, with
@@ -65,8 +67,13 @@ func under(host, name string) bool {
 	return strings.HasSuffix(host, "."+name)
 }
 
+// hostname is the host as DNS knows it, so that one name has one spelling.
 func hostname(u *url.URL) string {
-	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		return ascii
+	}
+	return host
 }
 
 func port(u *url.URL) string {

@@ -50,11 +50,12 @@ func (p *Page) MediaType() string {
 	if t == "" {
 		t = http.DetectContentType(p.Body)
 	}
-	if m, _, err := mime.ParseMediaType(t); err == nil {
-		return m
+	t, _, _ = strings.Cut(t, ";") // parameters may be written wrongly
+	m, _, err := mime.ParseMediaType(t)
+	if err != nil || len(m) > 100 {
+		return "application/octet-stream"
 	}
-	t, _, _ = strings.Cut(t, ";")
-	return strings.ToLower(strings.TrimSpace(t))
+	return m
 }
 
 // IsHTML reports whether the body is a page for people.

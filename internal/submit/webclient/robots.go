@@ -64,6 +64,20 @@ func (c *Client) Allowed(ctx context.Context, rawURL string) (bool, error) {
 	return rules.allow(u.RequestURI()), nil
 }
 
+// Allowed is [Client.Allowed] for a URL of the session's hosts; of others not even
+// the robots.txt is read, and the error is a *[Fault].
+func (s *Session) Allowed(ctx context.Context, rawURL string) (bool, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return false, fmt.Errorf("read URL: %w", err)
+	}
+	u = clean(u)
+	if err := s.hosts.check(u); err != nil {
+		return false, pageFault(u, err)
+	}
+	return s.client.Allowed(ctx, rawURL)
+}
+
 func (c *Client) fetchRobots(ctx context.Context, origin string) (robotsRules, error) {
 	page, err := c.Visit(NewHosts(origin), robotsTimeout).Get(ctx, origin+"/robots.txt", "")
 	if err != nil {
