@@ -92,7 +92,7 @@ const finishedPostgres = `
 INSERT INTO jobs (id, kind, state, priority, due_at, fence, attempt, max_attempts, crash_budget, worker_id, payload,
                   created_at, claimed_at, progress_at, finished_at)
 SELECT directorybolt_uuid7(), 'noop', 'completed', 1 + n % 4, at, 1, 1, 5, 3, gen_random_uuid(), '{}', at, at, at, at
-  FROM generate_series(1, $1::integer) AS n, LATERAL (SELECT now() - interval '1 hour' AS at) AS then`
+  FROM generate_series(1, $1::integer) AS n, LATERAL (SELECT now() - interval '1 hour' AS at) AS earlier`
 
 const finishedSQLite = `
 WITH RECURSIVE series (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < ?)

@@ -51,10 +51,10 @@ func number(v float64) string {
 		return fmt.Sprintf("%d %03d", n/1000, n%1000)
 	case a >= 100:
 		return fmt.Sprintf("%.0f", v)
+	case v == math.Trunc(v):
+		return fmt.Sprintf("%.0f", v)
 	case a >= 10:
 		return fmt.Sprintf("%.1f", v)
-	case a == 0:
-		return "0"
 	default:
 		return fmt.Sprintf("%.2f", v)
 	}

@@ -69,7 +69,7 @@ func TestARoundThatWasRepeatedCountsOnceByItsCalmestTry(t *testing.T) {
 func TestTheReportSaysWhatWasThrownAway(t *testing.T) {
 	r := &report{Findings: []*finding{found(0, 0.5, 0)}}
 	text := r.markdown()
-	for _, want := range []string{"2 rounds, 1 more thrown away", "| jobs/s | 20.0 (10.0–30.0) | 5.00 (5.00–5.00) |"} {
+	for _, want := range []string{"2 rounds, 1 more thrown away", "| jobs/s | 20 (10–30) | 5 (5–5) |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
