@@ -1,0 +1,90 @@
+package postgres_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/directorybolt/directorybolt/internal/dbtest"
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store/postgres"
+)
+
+func TestMigratorsAtOnceApplyEachMigrationOnce(t *testing.T) {
+	for name, way := range map[string]func(url string) string{
+		"direct":      func(url string) string { return url },
+		"session":     func(url string) string { return dbtest.PgBouncer(t, url, "session") },
+		"transaction": func(url string) string { return dbtest.PgBouncer(t, url, "transaction") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := way(dbtest.Postgres(t))
+			const migrators = 4
+			var mu sync.Mutex
+			applied := map[int64]int{}
+			var all sync.WaitGroup
+			for range migrators {
+				s := open(t, postgres.Config{URL: url, Log: quiet}) // a handle each, as processes have
+				all.Go(func() {
+					done, err := s.Migrate(t.Context())
+					if err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					for _, m := range done {
+						applied[m.Version]++
+					}
+				})
+			}
+			all.Wait()
+			s := open(t, postgres.Config{URL: url, Log: quiet})
+			list, err := s.MigrationStatus(t.Context())
+			if err != nil || len(list) == 0 || len(list) != len(applied) {
+				t.Fatalf("%d migrations, %d applied, error %v", len(list), len(applied), err)
+			}
+			for _, m := range list {
+				if !m.Applied || applied[m.Version] != 1 {
+					t.Errorf("%s: recorded %t, applied %d times, want once", m, m.Applied, applied[m.Version])
+				}
+			}
+			if err := s.CheckSchema(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if again, err := s.Migrate(t.Context()); err != nil || len(again) != 0 {
+				t.Errorf("a second time applied %v, error %v", again, err)
+			}
+		})
+	}
+}
+
+func TestPrintedMigrationsMakeTheSameSchema(t *testing.T) {
+	text, err := postgres.MigrationSQL(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := dbtest.Postgres(t)
+	dbtest.Exec(t, url, text)
+	s := open(t, postgres.Config{URL: url})
+	if applied, err := s.Migrate(t.Context()); err != nil || len(applied) != 0 {
+		t.Errorf("after pasting, migrate applied %v, error %v", applied, err)
+	}
+	const columns = `SELECT string_agg(table_name || '.' || column_name || ' ' || data_type, E'\n' ORDER BY table_name, ordinal_position)
+		FROM information_schema.columns WHERE table_schema = 'public'`
+	if got, want := number[string](t, url, columns), number[string](t, migrated(t), columns); got != want {
+		t.Errorf("pasted:\n%s\nmigrated:\n%s", got, want)
+	}
+}
+
+func TestAnEmptyDatabaseIsToldAndLeftAlone(t *testing.T) {
+	url := dbtest.Postgres(t)
+	s := open(t, postgres.Config{URL: url})
+	if err := s.CheckSchema(t.Context()); !errors.Is(err, job.ErrSchema) {
+		t.Errorf("check: got %v, want %v", err, job.ErrSchema)
+	}
+	if _, err := s.Enqueue(t.Context(), job.Spec{Kind: job.KindNoop}); !errors.Is(err, job.ErrSchema) {
+		t.Errorf("enqueue: got %v, want %v", err, job.ErrSchema)
+	}
+	if n := number[int](t, url, `SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'`); n != 0 {
+		t.Errorf("%d tables appeared", n)
+	}
+}

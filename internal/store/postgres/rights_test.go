@@ -1,0 +1,128 @@
+package postgres_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/directorybolt/directorybolt/internal/dbtest"
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store/postgres"
+	"github.com/jackc/pgx/v5"
+)
+
+// supabaseRoles are the roles of a hosted project, with the default privileges that
+// hand them every new table.
+const supabaseRoles = `
+CREATE ROLE anon LOGIN; CREATE ROLE authenticated LOGIN; CREATE ROLE service_role LOGIN BYPASSRLS;
+GRANT USAGE ON SCHEMA public TO anon, authenticated, service_role;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon, authenticated, service_role;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON FUNCTIONS TO anon, authenticated, service_role;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO anon, authenticated, service_role;
+CREATE ROLE clerk LOGIN;
+GRANT USAGE ON SCHEMA public TO clerk;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO clerk;`
+
+// hosted is a migrated database of a cluster of its own, for roles are the cluster's.
+func hosted(t *testing.T) (owner string, as func(role string) string) {
+	t.Helper()
+	c := dbtest.NewCluster(t)
+	owner = c.URL("postgres")
+	dbtest.Exec(t, owner, supabaseRoles)
+	if _, err := open(t, postgres.Config{URL: owner}).Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return owner, func(role string) string { return strings.Replace(owner, "postgres@", role+"@", 1) }
+}
+
+func tables(t *testing.T, url string) []string {
+	t.Helper()
+	return strings.Fields(number[string](t, url, `SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')`))
+}
+
+func TestEveryTableHasRowLevelSecurity(t *testing.T) {
+	url := migrated(t)
+	for _, table := range tables(t, url) {
+		if !number[bool](t, url, fmt.Sprintf(`SELECT relrowsecurity FROM pg_class WHERE oid = '%s'::regclass`, table)) {
+			t.Errorf("%s has none", table)
+		}
+	}
+	if n := number[int](t, url, `SELECT count(*) FROM pg_policies WHERE schemaname = 'public'`); n != 0 {
+		t.Errorf("%d policies let somebody through", n)
+	}
+}
+
+func TestExposedRolesHaveNoRights(t *testing.T) {
+	owner, as := hosted(t)
+	names := tables(t, owner)
+	if len(names) < 10 {
+		t.Fatalf("only %v", names)
+	}
+	for _, role := range []string{"anon", "authenticated", "public"} {
+		for _, table := range names {
+			for _, right := range []string{"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"} {
+				if number[bool](t, owner, fmt.Sprintf(`SELECT has_table_privilege('%s', '%s', '%s')`, role, table, right)) {
+					t.Errorf("%s may %s %s", role, right, table)
+				}
+			}
+		}
+		if number[bool](t, owner, fmt.Sprintf(`SELECT has_function_privilege('%s', 'directorybolt_uuid7()', 'EXECUTE')`, role)) {
+			t.Errorf("%s may call directorybolt_uuid7", role)
+		}
+	}
+	conn, err := pgx.Connect(t.Context(), as("anon"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, sql := range []string{"SELECT * FROM jobs", "INSERT INTO pauses VALUES ('all', now(), 'x', 'x')", "DELETE FROM events", "TRUNCATE jobs"} {
+		if _, err := conn.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("%s as anon: got %v, want permission denied", sql, err)
+		}
+	}
+}
+
+func TestServiceRoleServesAndCannotRewriteHistory(t *testing.T) {
+	_, as := hosted(t)
+	s := open(t, postgres.Config{URL: as("service_role")})
+	worker := register(t, s)
+	id := enqueue(t, s, job.Spec{Kind: job.KindOrder, Quota: 1})[0].ID
+	jobs, err := s.Claim(t.Context(), job.ClaimRequest{Worker: worker, Limit: 1, Kinds: []string{job.KindOrder}})
+	if err != nil || len(jobs) != 1 {
+		t.Fatalf("claimed %d jobs, error %v", len(jobs), err)
+	}
+	if lost, err := s.Complete(t.Context(), jobs[0].Lease()); err != nil || len(lost) != 0 {
+		t.Fatalf("lost %v, error %v", lost, err)
+	}
+	if events, err := s.History(t.Context(), id); err != nil || len(events) != 3 {
+		t.Errorf("history has %d lines, error %v, want 3", len(events), err)
+	}
+	if err := s.CheckSchema(t.Context()); err != nil {
+		t.Error(err)
+	}
+	conn, err := pgx.Connect(t.Context(), as("service_role"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, sql := range []string{"UPDATE events SET actor = 'nobody'", "DELETE FROM events", "TRUNCATE events"} {
+		if _, err := conn.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("%s: got %v, want permission denied", sql, err)
+		}
+	}
+}
+
+func TestOpenRefusesARoleFromWhichRowsAreHidden(t *testing.T) {
+	owner, as := hosted(t)
+	dbtest.Exec(t, owner, "GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk")
+	s, err := postgres.Open(t.Context(), postgres.Config{URL: as("clerk")})
+	if err == nil {
+		t.Fatal(s.Close(), "a role that sees no rows was accepted")
+	}
+	for _, part := range []string{"row-level security", `"clerk"`, "service_role"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error %q does not say %s", err, part)
+		}
+	}
+}
