@@ -110,6 +110,7 @@ func claimInBatchesDoesNotStarve(b *bed) {
 // itself the walk over what is done; but what another handle gave back behind that
 // mark must be found while other work never ends.
 func claimFindsWhatCameBack(b *bed) {
+	b.sub("nor left behind by a claim that comes back short", claimIsNeverShort)
 	urgent := b.enqueueOne(job.Spec{Kind: job.KindNoop, Priority: 1})
 	back := b.claimOne(b.worker())
 	b.equal("the urgent job", back.ID, urgent)
@@ -126,6 +127,21 @@ func claimFindsWhatCameBack(b *bed) {
 	if left := b.counts()[job.Pending]; left == 0 {
 		b.Error("it was claimed only when nothing else was left")
 	}
+}
+
+func claimIsNeverShort(b *bed) {
+	old := b.noops(3)
+	b.equal("the oldest jobs", len(b.claim(b.worker(), 3)), 3)
+	b.Advance(time.Minute)
+	b.noops(4)
+	w := b.worker()
+	b.equal("jobs after them", len(b.claim(w, 2)), 2)
+	for _, id := range old[:2] {
+		b.must(batchError(b.second().Release(b.ctx, "drain", leaseOf(b.job(id)))))
+	}
+	b.equal("two jobs that came back and two that are left", len(b.claim(w, 10)), 4)
+	b.must(batchError(b.second().Release(b.ctx, "drain", leaseOf(b.job(old[2])))))
+	b.equal("the one that came back alone", b.claimOne(w).ID, old[2])
 }
 
 func claimWaitsUntilDue(b *bed) {

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -14,7 +13,6 @@ var keepPromises = []promise{
 	{name: "PruneKeepsWhatIsNotOldEnough", holds: pruneKeepsTheYoung},
 	{name: "PruneWorksInBatches", holds: pruneWorksInBatches},
 	{name: "PruneKeepsUnsentMessages", hints: true, holds: pruneKeepsUnsent},
-	{name: "EnqueueWakesSubscribersHereAndElsewhere", holds: enqueueWakes},
 }
 
 func (b *bed) prune(r job.Retention) job.Pruned {
@@ -134,35 +132,4 @@ func pruneKeepsUnsent(b *bed) {
 	b.Advance(400 * day)
 	b.equal("messages pruned", b.prune(job.Retention{}).Outbox, int64(1))
 	b.equal("unsent messages left", len(b.messages(job.MessageHint)), 1)
-}
-
-func enqueueWakes(b *bed) {
-	ctx, end := context.WithCancel(b.ctx)
-	defer end()
-	other := b.second()
-	here, there := b.Store.Wake(ctx), other.Wake(ctx)
-	for _, enqueuer := range []Store{b.Store, other} {
-		for what, woken := range map[string]<-chan struct{}{"this": here, "the other": there} {
-			// One wake-up may be lost by contract, and a subscription may still be on
-			// its way; so the enqueue is repeated, and the wait has an end.
-			for end := time.Now().Add(patience); ; {
-				b.must(errorOf(enqueuer.Enqueue(b.ctx, job.Spec{Kind: job.KindNoop})))
-				if wokenWithin(woken, time.Second) {
-					break
-				}
-				if time.Now().After(end) {
-					b.Fatalf("no wake-up on %s handle", what)
-				}
-			}
-		}
-	}
-}
-
-func wokenWithin(woken <-chan struct{}, d time.Duration) bool {
-	select {
-	case _, ok := <-woken:
-		return ok
-	case <-time.After(d):
-		return false
-	}
 }

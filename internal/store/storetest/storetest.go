@@ -83,6 +83,7 @@ func Run(t *testing.T, f Factory) {
 		{"Read", readPromises},
 		{"Outbox", outboxPromises},
 		{"Keep", keepPromises},
+		{"Wake", wakePromises},
 		{"Ledger", ledgerPromises},
 		{"Pacer", pacerPromises},
 		{"Crowd", crowdPromises},
