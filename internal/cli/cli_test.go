@@ -2,21 +2,26 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/directorybolt/directorybolt/internal/dbtest"
 )
 
 // TestScripts runs the real binary, as people do.
 func TestScripts(t *testing.T) {
-	bin := buildBinary(t)
+	bin, database := buildBinary(t), dbtest.Postgres(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
@@ -29,6 +34,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(func() { _ = taken.Close() })
 			env.Setenv("TAKEN_PORT", port(taken.Addr()))
 			env.Setenv("FREE_PORT", freePort())
+			env.Setenv("POSTGRES_URL", database)
 			env.Setenv("TZ", "UTC")
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			return nil
@@ -37,6 +43,8 @@ func TestScripts(t *testing.T) {
 			"status":  status,
 			"answers": answers,
 			"appears": appears,
+			"prints":  prints,
+			"refuses": refuses,
 			"words":   words,
 		},
 	})
@@ -77,13 +85,23 @@ func answers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("answers cannot be negated")
 	}
-	poll(ts, args[0]+" to answer", func() bool {
-		res, err := http.Get(args[0])
-		if err != nil {
-			return false
-		}
-		return res.Body.Close() == nil && res.StatusCode == http.StatusOK
-	})
+	poll(ts, args[0]+" to answer", func() bool { return isOK(args[0]) })
+}
+
+// refuses waits until a URL no longer answers 200.
+func refuses(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("refuses cannot be negated")
+	}
+	poll(ts, args[0]+" to be refused", func() bool { return !isOK(args[0]) })
+}
+
+func isOK(url string) bool {
+	res, err := http.Get(url)
+	if err != nil {
+		return false
+	}
+	return res.Body.Close() == nil && res.StatusCode == http.StatusOK
 }
 
 // appears waits until a file is there.
@@ -94,6 +112,19 @@ func appears(ts *testscript.TestScript, neg bool, args []string) {
 	poll(ts, args[0]+" to appear", func() bool {
 		_, err := os.Stat(ts.MkAbs(args[0]))
 		return err == nil
+	})
+}
+
+// prints repeats a command until its stdout matches: prints 'text' directorybolt …
+func prints(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	if neg {
+		ts.Fatalf("prints cannot be negated")
+	}
+	poll(ts, strings.Join(args[1:], " ")+" to print "+args[0], func() bool {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		return want.MatchString(ts.ReadFile("stdout"))
 	})
 }
 
@@ -120,14 +151,16 @@ func words(ts *testscript.TestScript, neg bool, args []string) {
 
 func port(a net.Addr) string { return strconv.Itoa(a.(*net.TCPAddr).Port) }
 
-// freePort is a port that was free a moment ago.
+// freePort is a port that was free a moment ago, below those that the system
+// hands out by itself: a sandbox takes dozens of these.
 func freePort() string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "0"
+	for {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
+		if err == nil {
+			defer ln.Close()
+			return port(ln.Addr())
+		}
 	}
-	defer ln.Close()
-	return port(ln.Addr())
 }
 
 // result is what a command line printed.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -33,8 +34,8 @@ func (demoCmd) Help() string {
 // and more to recover.
 const demoBackoff = time.Second
 
-// demoTimeout ends a demo that hangs; it takes about half a minute.
-const demoTimeout = 5 * time.Minute
+// demoTimeout ends a demo that hangs; it takes about ten seconds, and the big packages a minute.
+const demoTimeout = 2 * time.Minute
 
 // Run performs the demo.
 func (c demoCmd) Run(ctx context.Context, a *app) error {
@@ -47,7 +48,7 @@ func (c demoCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer forget()
-	ctx, cancel := context.WithTimeoutCause(ctx, demoTimeout, fmt.Errorf("the demo did not end within %s", demoTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, demoTimeout, fmt.Errorf("follow the order of the demo: not final within %s", demoTimeout))
 	defer cancel()
 	box, err := sandbox.Start(ctx, sandbox.Config{Count: c.directories(pack), Seed: c.Seed, Scale: c.Scale})
 	if err != nil {
@@ -55,6 +56,9 @@ func (c demoCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer box.Close()
 	report, err := c.perform(ctx, a, box, pack, dir)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return err
 	}
