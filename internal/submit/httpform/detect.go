@@ -62,7 +62,7 @@ func describe(n *html.Node) string {
 
 // challengeMarks stand in the pages that gatekeepers send in place of the one
 // that was asked for.
-var challengeMarks = regexp.MustCompile(`(?i)cf-chl|challenge-platform|cf_chl_opt|<title>\s*(just a moment|attention required! \| cloudflare|ddos-guard|access to this page has been denied)|_incapsula_resource|px-captcha|captcha-delivery\.com|geo\.captcha|aws-waf-token|awswaf\.com|sucuri_cloudproxy|checking your browser before|verify(ing)? (that )?you are (a )?human`)
+var challengeMarks = regexp.MustCompile(`(?i)cf-chl-|cf_chl_opt|challenge-platform/[^"' ]*orchestrate|<title>\s*(just a moment|attention required! \| cloudflare|ddos-guard|access to this page has been denied)|_incapsula_resource|px-captcha|captcha-delivery\.com|geo\.captcha|aws-waf-token|awswaf\.com|sucuri_cloudproxy|checking your browser before|verify(ing)? (that )?you are (a )?human`)
 
 // challenge names the gatekeeper that answered in place of the site, "" if none did.
 func (v *view) challenge() string {
@@ -81,6 +81,10 @@ func (v *view) challenge() string {
 	}
 	return "a challenge of the site's gatekeeper (" + shorten(squeeze(string(mark)), 60) + ")"
 }
+
+// direct reports whether the page is the answer to the request itself, and not to
+// a redirect from there.
+func (v *view) direct() bool { return len(v.page.Hops) == 0 }
 
 func (v *view) hasListingForm() bool {
 	for _, f := range v.forms() {

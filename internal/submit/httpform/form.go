@@ -354,6 +354,17 @@ func (f *form) action(button *control) (*url.URL, error) {
 	return f.view.base.Parse(a)
 }
 
+// signature is what a form is known by when it comes again: where it goes and what
+// it asks.
+func (f *form) signature() string {
+	var b strings.Builder
+	b.WriteString(f.method(nil) + " " + attr(f.node, "action"))
+	for _, c := range f.controls {
+		b.WriteString(" " + c.Tag + ":" + c.Name)
+	}
+	return b.String()
+}
+
 func number(s string) int {
 	n, err := strconv.Atoi(strings.TrimSpace(s))
 	if err != nil {

@@ -23,7 +23,10 @@ func (v *visit) next(before, answer *view, step directory.Step, later bool) (*vi
 		return nil, end
 	}
 	if answer.page.Status < 300 && answer.page.Broken == nil {
-		if _, err := answer.pick(step); err == nil {
+		if f, err := answer.pick(step); err == nil {
+			if f.signature() == v.last {
+				return nil, doubt("the directory shows the same form again: %s", answer.complaint(before)).on(answer)
+			}
 			return answer, nil
 		}
 	}
@@ -40,12 +43,15 @@ func (v *visit) next(before, answer *view, step directory.Step, later bool) (*vi
 // byRules applies what says no, or that a person is needed.
 func (v *visit) byRules(before, answer *view, later bool) error {
 	if pause, refused := v.refused(answer); refused {
-		end := open(directory.ClassRefused, "the post was answered with %d", answer.page.Status).on(answer).sick()
-		if later {
+		end := open(directory.ClassRefused, "the post was answered with %d", answer.page.Status)
+		switch {
+		case !answer.direct():
+			end = strayed(answer) // the post itself was taken; only the page after it was refused
+		case later:
 			end.afterSending()
 		}
 		end.RetryAfter = pause
-		return end
+		return end.on(answer).sick()
 	}
 	d := v.request.Directory
 	for _, rule := range d.Action {
@@ -102,6 +108,10 @@ func (v *visit) unmatched(before, answer *view) error {
 		return needs(directory.NeedCaptcha, "%s", what).on(answer)
 	}
 	switch {
+	case !answer.direct() && status >= 300:
+		end := strayed(answer).on(answer)
+		end.HostOK = status < 500
+		return end
 	case status == 307 || status == 308:
 		return permanent("the directory asks to send the form again elsewhere (%d), and a form is sent once", status).on(answer)
 	case status >= 500:
@@ -119,6 +129,12 @@ func (v *visit) unmatched(before, answer *view) error {
 		return end
 	}
 	return doubt("the answer to the post matched no rule%s", said).on(answer)
+}
+
+// strayed is the verdict on a post that was answered with a redirect to a page
+// that does not work. That page's status says nothing of the post.
+func strayed(answer *view) *verdict {
+	return doubt("the post was answered with %d, and the page it points to with %d", answer.page.Hops[0].Status, answer.page.Status)
 }
 
 // newWall finds what stands in the answer and did not before: a login, a payment,

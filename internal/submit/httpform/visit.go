@@ -17,6 +17,7 @@ type visit struct {
 	reader  reader
 
 	deadline submit.Deadline // set by the intent
+	last     string          // signature of the form that was sent last
 }
 
 // run goes through the steps. Its error is always there: a verdict, or what ended
@@ -202,6 +203,7 @@ func (v *visit) prepare(ctx context.Context, page *view, step directory.Step) (w
 	if err != nil {
 		return webclient.Effect{}, err
 	}
+	v.last = f.signature()
 	return effect, v.mayVisit(ctx, effect.URL)
 }
 
@@ -214,7 +216,7 @@ func (v *visit) late(err error) error {
 	if end, ok := errors.AsType[*verdict](err); ok {
 		return end.afterSending()
 	}
-	return doubt("the visit ended after a step of the form was sent: %v", err).sick()
+	return doubt("the visit ended after a step of the form was sent: %v", err)
 }
 
 // unsent is the verdict on an effect without an answer. Our own end, by ctx or by

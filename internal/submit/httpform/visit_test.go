@@ -211,6 +211,38 @@ func TestFormByGETIsAnEffect(t *testing.T) {
 	}
 }
 
+func TestPageAfterARedirectSaysNothingOfThePost(t *testing.T) {
+	for status, hostOK := range map[int]bool{429: false, 503: false, 500: false, 404: true, 403: true, 401: true} {
+		s := &site{page: oneField}
+		s.answer = func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/save" {
+				http.Redirect(w, r, "/thanks", http.StatusSeeOther)
+				return
+			}
+			w.Header().Set("Retry-After", "7")
+			says(status, "")(w, r)
+		}
+		r, _ := submitTo(t, s)
+		want(t, r, "", directory.ClassInDoubt, "", fmt.Sprintf("303, and the page it points to with %d", status))
+		if r.HostOK != hostOK {
+			t.Errorf("%d: HostOK = %t", status, r.HostOK)
+		}
+	}
+}
+
+func TestGETFormMayBeRedirectedByAnyStatus(t *testing.T) {
+	s := &site{page: `<form action=/save><input name=business_name><textarea name=extra></textarea></form>`}
+	s.answer = func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/save" {
+			http.Redirect(w, r, "/thanks", http.StatusTemporaryRedirect)
+			return
+		}
+		says(200, "<p>Thank you")(w, r)
+	}
+	r, _ := submitTo(t, s)
+	want(t, r, directory.Submitted, "", "", "")
+}
+
 func steps(n int) func(*directory.Directory) {
 	return func(d *directory.Directory) { d.Form.Steps = make([]directory.Step, n) }
 }
@@ -242,6 +274,7 @@ func TestLaterStepsLeaveDoubtUnlessTheSiteSaysNo(t *testing.T) {
 		"no second form":        {says(200, "<p>Hm"), nil, "", directory.ClassInDoubt, ""},
 		"second form ambiguous": {says(200, secondForm+secondForm), nil, "", directory.ClassInDoubt, ""},
 		"second form elsewhere": {says(200, strings.ReplaceAll(secondForm, "/two", "http://127.0.0.2/")), nil, "", directory.ClassInDoubt, ""},
+		"first form again":      {says(200, "<p class=error>Name is taken</p>"+oneField), nil, "", directory.ClassInDoubt, ""},
 		"captcha on the second": {says(200, secondForm+"<div class=g-recaptcha></div>"), nil, directory.NeedsAction, "", directory.NeedCaptcha},
 		"asks what nobody has":  {says(200, strings.ReplaceAll(secondForm, "name=more", "name=more required")), nil, directory.NeedsAction, "", directory.NeedMissingField},
 		"first one refused":     {says(422, ""), nil, directory.FailedState, directory.ClassPermanent, ""},

@@ -27,7 +27,8 @@ type Effect struct {
 
 // Send sends the effect once, on a connection of its own, while left is positive,
 // and reads the answer. A redirect that is to be read (301, 302, 303) is followed
-// as a page; one that wants the body again (307, 308) is the answer.
+// as a page; one that wants the body again (307, 308) is the answer. What was
+// answered to the effect itself is then the first of the page's Hops.
 //
 // Every error is a *[Fault]: not sent when no byte of the request left, blocked
 // when the guard refused, in doubt in every other case.
@@ -41,7 +42,7 @@ func (s *Session) Send(ctx context.Context, e Effect, left func() time.Duration)
 		return nil, &Fault{Class: directory.ClassBlocked, Method: e.Method, URL: u.Redacted(), Err: err}
 	}
 	p, err := s.sendOnce(ctx, u, e, left)
-	if err != nil || !redirects(p.Status, p.Header) || sameBody(p.Status) {
+	if err != nil || !redirects(p.Status, p.Header) || e.Method != http.MethodGet && sameBody(p.Status) {
 		return p, err
 	}
 	ctx, cancel := bounded(ctx, s.timeout, left)
