@@ -17,12 +17,12 @@ func TestOrderSurvivesTwentyKills(t *testing.T) {
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		web := newSandbox(t, sandbox.Config{Seed: int64(seed >> 1), Scale: 0.3})
+		web := newSandbox(t, sandbox.Config{Count: 400, Seed: int64(seed >> 1), Scale: 0.3})
 		s.useSandbox(web)
-		s.set("SUBMIT_CONCURRENCY", "1") // slow enough for twenty kills to hit it
+		s.set("SUBMIT_CONCURRENCY", "1") // long enough for twenty kills to hit it
 
 		all := s.start("all")
-		id := s.submit(1, "starter")
+		id := s.submit(1, "professional")
 		for range kills {
 			s.awaitRunning(id, all)
 			time.Sleep(time.Duration(rnd.Int64N(int64(300 * time.Millisecond))))

@@ -396,13 +396,10 @@ func checkBooks(t *testing.T, j job.Job, subs []directory.Submission) {
 // tally counts submissions by state, for the log of a test.
 func tally(subs []directory.Submission) string {
 	counts := map[directory.SubmissionState]int{}
-	var parts []string
 	for _, sub := range subs {
 		counts[sub.State]++
-		if sub.State == directory.FailedState {
-			parts = append(parts, fmt.Sprintf("%s failed: %s", sub.Directory, sub.Reason))
-		}
 	}
+	var parts []string
 	for _, state := range directory.SubmissionStates {
 		if counts[state] > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", state, counts[state]))
