@@ -21,7 +21,6 @@ var oneSided = map[string]string{
 	"PrunableJobs":       "Postgres finds them in PruneJobs",
 	"PruneJobEvents":     "Postgres forgets them in PruneJobs",
 	"RecordPlan":         "Postgres writes the job's row in PlanSubmissions",
-	"RecoverableJobs":    "Postgres finds and locks them in RecoverJobs",
 	"RunningJob":         "Postgres locks the row inside each statement",
 }
 

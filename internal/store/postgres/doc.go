@@ -3,10 +3,11 @@
 //
 // # Statements
 //
-// Each method is one statement of queries/*.sql, also where it changes several
+// Each change is one statement of queries/*.sql, also where it touches several
 // tables: the change, its event and its outbox row are common table expressions of
-// one command. So no transaction ever waits for its client, and a process that
-// freezes holds no lock. Conditions are repeated on the row that is changed, which
+// one command. So no transaction waits for its client, and a process that freezes
+// holds no lock; only a bulk enqueue is a transaction of several steps, and it
+// locks nothing but its own new rows. Conditions are repeated on the row that is changed, which
 // Postgres reads again after it waited for a lock; a condition on a joined row is
 // not read again, so such a condition is used only where it cannot become false.
 //

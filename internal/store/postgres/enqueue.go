@@ -13,7 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// Enqueue adds jobs, all or none, in one statement.
+// Enqueue adds jobs, all or none: in one statement, or by COPY when they are many
+// and plain.
 func (s *Store) Enqueue(ctx context.Context, specs ...job.Spec) ([]job.Enqueued, error) {
 	if len(specs) == 0 {
 		return nil, nil
@@ -22,7 +23,13 @@ func (s *Store) Enqueue(ctx context.Context, specs ...job.Spec) ([]job.Enqueued,
 	if err != nil {
 		return nil, fmt.Errorf("enqueue: %w", err)
 	}
-	ids, err := all(ctx, s, "enqueue", "EnqueueJobs", scanID, append(specColumns(full), s.config.Hints)...)
+	var ids []uuid.UUID
+	if s.copyable(full) {
+		err = s.copyIn(ctx, full)
+		ids = make([]uuid.UUID, len(full)) // all were added: which is which does not matter
+	} else {
+		ids, err = all(ctx, s, "enqueue", "EnqueueJobs", scanID, append(specColumns(full), s.config.Hints)...)
+	}
 	if violates(err, "jobs_pkey") {
 		return nil, fmt.Errorf("enqueue: %w", &job.InvalidError{Field: "id", Reason: "is the id of another job"})
 	}

@@ -148,11 +148,25 @@ func scanWorker(row pgx.CollectableRow) (w job.Worker, err error) {
 	return w, err
 }
 
-// Recover moves jobs whose owner is retired.
+// Recover moves jobs whose owner is retired. A batch passes over jobs that somebody
+// else has locked; before it says that nothing is left, it waits for them.
 func (s *Store) Recover(ctx context.Context, limit int) (job.Recovered, error) {
 	if limit <= 0 {
 		return job.Recovered{}, fmt.Errorf("recover jobs: %w", &job.InvalidError{Field: "limit", Reason: "must be positive"})
 	}
+	for {
+		moved, err := s.recoverBatch(ctx, limit)
+		if err != nil || len(moved) > 0 {
+			return job.Recovered{Jobs: moved}, err
+		}
+		left, err := all(ctx, s, "look for jobs to recover", "RecoverableJobs", scanID, limit)
+		if err != nil || len(left) == 0 {
+			return job.Recovered{}, err
+		}
+	}
+}
+
+func (s *Store) recoverBatch(ctx context.Context, limit int) ([]job.RecoveredJob, error) {
 	crash := backoff.Policy{Base: s.config.BackoffBase, Cap: s.config.BackoffCap}
 	moved, err := all(ctx, s, "recover jobs", "RecoverJobs", func(row pgx.CollectableRow) (r job.RecoveredJob, err error) {
 		err = row.Scan((*nullID)(&r.ID), &r.Kind, &r.Fence, (*nullText)(&r.State), &r.Crashes, &r.Quarantined, &r.Cause,
@@ -162,5 +176,5 @@ func (s *Store) Recover(ctx context.Context, limit int) (job.Recovered, error) {
 	if len(moved) > 0 {
 		s.bell.ring()
 	}
-	return job.Recovered{Jobs: moved}, err
+	return moved, err
 }

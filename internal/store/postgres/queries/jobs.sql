@@ -395,6 +395,17 @@ UPDATE jobs j
  WHERE j.id = held.id AND j.fence = held.fence AND j.state || '' = 'in_progress'
 RETURNING j.id, j.fence;
 
+-- name: RecoverableJobs
+-- Waits for whoever holds such jobs at this moment, and then says which are still
+-- to be recovered. The order keeps two that wait from waiting for each other.
+SELECT j.id
+  FROM jobs j
+  JOIN workers w ON w.id = j.worker_id
+ WHERE j.state = 'in_progress' AND w.retired_at IS NOT NULL
+ ORDER BY j.id
+ LIMIT $1
+   FOR UPDATE OF j;
+
 -- name: RecoverJobs
 -- Jobs whose owner is retired, which it stays for ever, so what is read of it needs
 -- no second look. SKIP LOCKED: a job that another recovery moves, or that its owner
