@@ -630,6 +630,7 @@ func settleRacesRecover(b *bed) {
 			}
 		}
 		b.must(<-done)
+		b.recover() // the one above passes over a job that is being settled
 		skipped := map[string]bool{}
 		for _, s := range b.submissions(j.ID) {
 			if s.State == directory.Skipped {

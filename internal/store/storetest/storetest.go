@@ -100,5 +100,3 @@ func Run(t *testing.T, f Factory) {
 		})
 	}
 }
-
-var _ job.Store = Store(nil)
