@@ -48,7 +48,7 @@ func (v *visit) byRules(before, answer *view, later bool) error {
 		case !answer.direct():
 			end = strayed(answer) // the post itself was taken; only the page after it was refused
 		case later:
-			end.afterSending()
+			end = end.afterSending()
 		}
 		end.RetryAfter = pause
 		return end.on(answer).sick()

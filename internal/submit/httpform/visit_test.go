@@ -166,7 +166,7 @@ func TestPagesBeforeThePostAreJudgedWithoutAnIntent(t *testing.T) {
 		"other host":    {says(200, "<form method=post action='http://127.0.0.2/x'><input name=business_name><input name=website></form>"), directory.FailedState, directory.ClassBlocked, "", true},
 		"captcha field": {says(200, "<form><input name=business_name><input name=captcha_code><input name=website></form>"), directory.NeedsAction, "", directory.NeedCaptcha, true},
 		"not HTML":      {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "application/pdf") }, directory.FailedState, directory.ClassPermanent, "", true},
-		"loop":          {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), 302) }, directory.FailedState, directory.ClassPermanent, "", true},
+		"loop":          {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) }, directory.FailedState, directory.ClassPermanent, "", true},
 		"cut short": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "<form>")

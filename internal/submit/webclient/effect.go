@@ -56,7 +56,7 @@ func (s *Session) sendOnce(ctx context.Context, u *url.URL, e Effect, left func(
 	defer cancel()
 	shot := &shot{client: s.client, left: left}
 	defer shot.close()
-	resp, err := shot.fire(s.effectRequest(ctx, u, e))
+	resp, err := shot.fire(s.effectRequest(ctx, u, e)) //nolint:bodyclose // readPage closes it
 	if err != nil {
 		return nil, shot.fault(e.Method, u, cause(ctx, err))
 	}
