@@ -12,6 +12,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
 	"github.com/jackc/pgx/v5/pgconn"
+	"go.uber.org/goleak"
 )
 
 // patience bounds the wait for a server or a connection that comes back.
@@ -183,5 +184,48 @@ func TestNoMethodLeavesATransactionOpen(t *testing.T) {
 	}
 	if n := number[int](t, url, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'`); n != 0 {
 		t.Errorf("%d sessions idle in a transaction", n)
+	}
+}
+
+func TestABulkEnqueueIsAllOrNone(t *testing.T) {
+	s := open(t, direct(migrated(t)))
+	specs := make([]job.Spec, 500)
+	for i := range specs {
+		specs[i] = job.Spec{Kind: job.KindNoop}
+	}
+	known := enqueue(t, s, specs...)[7].ID
+	specs[499].ID = known
+	var invalid *job.InvalidError
+	if _, err := s.Enqueue(t.Context(), specs...); !errors.As(err, &invalid) || invalid.Field != "id" {
+		t.Errorf("got %v, want the id refused", err)
+	}
+	if counts, err := s.Counts(t.Context()); err != nil || counts[job.Pending] != 500 {
+		t.Errorf("%d jobs wait, error %v, want the first 500", counts[job.Pending], err)
+	}
+}
+
+func TestCloseLeavesNothingRunning(t *testing.T) {
+	url := migrated(t)
+	before := goleak.IgnoreCurrent()
+	s := open(t, direct(url))
+	worker := register(t, s)
+	woken := s.Wake(t.Context())
+	enqueue(t, s, job.Spec{Kind: job.KindNoop})
+	<-woken
+	if _, err := s.Beat(t.Context(), worker, time.Minute, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	goleak.VerifyNone(t, before)
+	eventually(t, "the sessions are gone", func() error {
+		if n := number[int](t, url, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`); n != 0 {
+			return fmt.Errorf("%d sessions are left", n)
+		}
+		return nil
+	})
+	if _, err := s.Counts(t.Context()); err == nil {
+		t.Error("a closed store answers")
 	}
 }
