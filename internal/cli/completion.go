@@ -33,7 +33,7 @@ _directorybolt() {
         COMPREPLY=()
         return
     fi
-    mapfile -t COMPREPLY < <(compgen -W "$answer" -- "$cur")
+    COMPREPLY=($(compgen -W "$answer" -- "$cur"))
 }
 complete -F _directorybolt directorybolt
 `,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,10 +28,6 @@ func (demoCmd) Help() string {
 		"The exit status is 5 when a directory got the business twice or the books do not balance.\n\n" +
 		examples("directorybolt demo", "directorybolt demo --package growth --keep ./demo", "directorybolt demo --json | jq .witness")
 }
-
-// demoBackoff is quick, for who watches; real directories are given half a minute
-// and more to recover.
-const demoBackoff = time.Second
 
 // demoTimeout ends a demo that hangs; it takes about ten seconds, and the big packages a minute.
 const demoTimeout = 2 * time.Minute
@@ -104,7 +99,6 @@ func (c demoCmd) perform(ctx context.Context, a *app, box *sandbox.Sandbox, pack
 		return report, err
 	}
 	defer func() { _ = logFile.Close() }()
-	settings.BackoffBase, settings.BackoffCap = demoBackoff, 8*demoBackoff
 	h := house{config: settings, log: newLogger(settings, logFile)}
 	s, err := h.openOwn(ctx)
 	err = closing(s, err, func(s backend) error {
@@ -128,15 +122,21 @@ func (c demoCmd) prepare(a *app, box *sandbox.Sandbox, dir string) (config.Confi
 		return config.Config{}, nil, err
 	}
 	settings, _, err := config.Load(config.Sources{
-		Args:     map[string]string{"DATA_DIR": dir, "CATALOG": path, "LOG_LEVEL": a.flags["LOG_LEVEL"]},
+		Args: map[string]string{
+			"DATA_DIR":       dir,
+			"CATALOG":        path,
+			"OUTBOUND_ALLOW": "127.0.0.0/8",
+			"BACKOFF_BASE":   "1s", // for who watches; real directories are given longer to recover
+			"BACKOFF_CAP":    "8s",
+			"POLL_INTERVAL":  "100ms",
+			"DRAIN_GRACE":    "1s",
+			"LOG_LEVEL":      a.flags["LOG_LEVEL"],
+		},
 		ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist },
 	})
 	if err != nil {
 		return settings, nil, err
 	}
-	settings.OutboundAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	settings.PollInterval = 100 * time.Millisecond
-	settings.DrainGrace = time.Second
 	catalog, err := loadCatalog(path)
 	return settings, catalog, err
 }
@@ -157,5 +157,5 @@ func (c demoCmd) order(ctx context.Context, a *app, s backend, pack directory.Pa
 		return orderReport{}, err
 	}
 	a.say("%s orders %s: %s, %s", b.Name, pack.Name, count(pack.Quota, "directory"), dollars(pack.PriceCents))
-	return follow(ctx, a, s, placed[0].ID, fmt.Sprintf("%s order for %s", pack.Name, b.Name))
+	return follow(ctx, a.view(pack.Name+" order for "+b.Name), s, placed[0].ID)
 }

@@ -9,28 +9,39 @@ import (
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
-// followEvery is the time between two looks at an order that is followed.
-const followEvery = 200 * time.Millisecond
+const (
+	// followEvery is the time between two looks at an order that is followed.
+	followEvery = 200 * time.Millisecond
+	// followAway is how long the store may be away before watching ends.
+	followAway = time.Minute
+)
+
+// orders is what following an order needs of a store.
+type orders interface {
+	Job(ctx context.Context, id job.ID) (job.Job, error)
+	Submissions(ctx context.Context, order job.ID) ([]directory.Submission, error)
+}
 
 // follow shows an order's progress until it is final. A store that is away for a
-// moment is asked again.
-func follow(ctx context.Context, a *app, s backend, id job.ID, title string) (orderReport, error) {
-	v := a.view(title)
+// moment, as in a restart, is asked again.
+func follow(ctx context.Context, v view, s orders, id job.ID) (orderReport, error) {
 	defer v.end()
-	w := watcher{seen: map[job.ID]directory.SubmissionState{}, began: time.Now()}
+	w := watcher{seen: map[job.ID]directory.SubmissionState{}, began: time.Now(), answered: time.Now()}
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
-		look, err := w.look(ctx, s, id)
-		if ctx.Err() != nil { // what the store made of that does not matter
+		l, err := w.look(ctx, s, id)
+		switch {
+		case ctx.Err() != nil: // what the store made of that does not matter
 			return orderReport{}, ctx.Err()
-		}
-		if err != nil {
+		case err != nil && (statusOf(err) == ExitNotFound || time.Since(w.answered) > followAway):
 			return orderReport{}, err
+		case err == nil:
+			w.answered = time.Now()
 		}
-		v.show(look)
-		if look.job.State.Final() {
-			return newOrderReport(look.job, look.subs), nil
+		v.show(l)
+		if l.job.State.Final() {
+			return newOrderReport(l.job, l.subs), nil
 		}
 		select {
 		case <-ctx.Done():
@@ -51,20 +62,27 @@ type look struct {
 
 // watcher remembers what it has shown.
 type watcher struct {
-	seen  map[job.ID]directory.SubmissionState
-	began time.Time
+	seen     map[job.ID]directory.SubmissionState
+	began    time.Time
+	answered time.Time // when the store answered last
+	last     look
 }
 
-func (w *watcher) look(ctx context.Context, s backend, id job.ID) (look, error) {
+// look asks the store. When it does not answer, the look is the last one with a
+// note that says so.
+func (w *watcher) look(ctx context.Context, s orders, id job.ID) (look, error) {
+	w.last.news, w.last.note, w.last.elapsed = nil, "", time.Since(w.began)
 	j, err := s.Job(ctx, id)
 	if err != nil {
-		return look{}, missing(id, err)
+		w.last.note = "is out of sight: " + plain(err.Error())
+		return w.last, missing(id, err)
 	}
 	subs, err := s.Submissions(ctx, id)
 	if err != nil {
-		return look{}, err
+		w.last.note = "is out of sight: " + plain(err.Error())
+		return w.last, err
 	}
-	l := look{job: j, subs: subs, elapsed: time.Since(w.began)}
+	l := look{job: j, subs: subs, elapsed: w.last.elapsed}
 	for _, sub := range subs {
 		if w.seen[sub.ID] != sub.State && !sub.State.Open() {
 			l.news = append(l.news, sub)
@@ -74,6 +92,7 @@ func (w *watcher) look(ctx context.Context, s backend, id job.ID) (look, error) 
 	if j.State == job.Pending && j.Fence > 0 {
 		l.note = waits(j)
 	}
+	w.last = l
 	return l, nil
 }
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -49,7 +48,7 @@ func (c submitCmd) Run(ctx context.Context, a *app) error {
 			return c.tell(ctx, a, s, placed)
 		}
 		c.announce(ctx, a, s, placed)
-		report, err := follow(ctx, a, s, placed.ID, fmt.Sprintf("%s order for %s", pack.Name, business.Name))
+		report, err := follow(ctx, a.view(pack.Name+" order for "+business.Name), s, placed.ID)
 		if err != nil {
 			return orderGoesOn(a, placed.ID, err)
 		}
