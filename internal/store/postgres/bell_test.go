@@ -27,7 +27,6 @@ func TestManyChangesAreFewNotifications(t *testing.T) {
 		enqueue(t, s, job.Spec{Kind: job.KindNoop})
 	}
 	marked := number[time.Time](t, url, "SELECT clock_timestamp()")
-	// Closing waits for the last notification, so what is counted is all there is.
 	heard := 0
 	for wait := 2 * time.Second; ; wait = 200 * time.Millisecond {
 		ctx, cancel := context.WithTimeout(t.Context(), wait)

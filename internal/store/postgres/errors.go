@@ -12,18 +12,17 @@ import (
 
 // Codes of conditions that this package knows by name.
 const (
-	codeUniqueViolation    = "23505"
-	codeCheckViolation     = "23514"
-	codeReadOnly           = "25006"
-	codeSerialization      = "40001"
-	codeDeadlock           = "40P01"
-	codeUndefinedColumn    = "42703"
-	codeUndefinedFunction  = "42883"
-	codeUndefinedTable     = "42P01"
-	codeDiskFull           = "53100"
-	codeUntranslatable     = "22P05"
-	codeInvalidText        = "22021"
-	codeInsufficientRights = "42501"
+	codeInvalidText       = "22021"
+	codeUntranslatable    = "22P05"
+	codeUniqueViolation   = "23505"
+	codeCheckViolation    = "23514"
+	codeReadOnly          = "25006"
+	codeSerialization     = "40001"
+	codeDeadlock          = "40P01"
+	codeUndefinedColumn   = "42703"
+	codeUndefinedFunction = "42883"
+	codeUndefinedTable    = "42P01"
+	codeDiskFull          = "53100"
 )
 
 // readable turns what the driver says into our errors, recognised by code.

@@ -79,8 +79,8 @@ func (s *Store) Counts(ctx context.Context) (map[job.State]int64, error) {
 
 // History tells the job's story.
 func (s *Store) History(ctx context.Context, id job.ID) ([]job.Event, error) {
-	// The events are read after the row: what happens in between is told twice at
-	// most by the row, and never left out.
+	// The events are read after the row: what happens in between is in them, so no
+	// transition that the row shows is ever missing.
 	j, err := s.Job(ctx, id)
 	if err != nil {
 		return nil, err
