@@ -58,6 +58,8 @@ const (
 	// defaultSettle is how long an accepted listing may take until a lookup shows
 	// it, where the catalog says nothing.
 	defaultSettle = 10 * time.Second
+	// probeLimit is how long after an effect's deadline its lookup is still asked.
+	probeLimit = time.Hour
 	// probes is how often a lookup without an answer is asked again.
 	probes = 3
 )

@@ -18,6 +18,9 @@ func (r *run) probe(ctx context.Context, it *item, d *directory.Directory) error
 	if d.Lookup == nil {
 		return r.uncertain(ctx, it, "the directory has no lookup")
 	}
+	if r.now().Sub(it.sub.EffectDeadline) > probeLimit {
+		return r.uncertain(ctx, it, "the lookup could not be asked for "+probeLimit.String())
+	}
 	method, ok := r.Methods[d.Method]
 	if !ok {
 		return r.uncertain(ctx, it, "this worker has no method to look it up")

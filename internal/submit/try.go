@@ -60,10 +60,17 @@ func (r *run) turn(ctx context.Context, it *item, d *directory.Directory) (bool,
 	if err != nil {
 		return false, fmt.Errorf("reserve a turn at %s: %w", host(d), err)
 	}
-	if !turn.OK {
-		it.wait(r.now().Add(turn.Wait), "turn at "+host(d)+": "+turn.Why)
+	if turn.OK {
+		return true, nil
 	}
-	return turn.OK, nil
+	if turn.Why == "breaker" && it.sub.State == directory.Planned {
+		// The host is down for everybody: that is a try too, or an order would wait
+		// for a dead host as long as others find it dead.
+		return false, r.postpone(ctx, it, Result{RetryAfter: turn.Wait, Outcome: directory.Outcome{
+			Class: directory.ClassNotSent, Reason: "the host does not answer (its circuit breaker is open)"}})
+	}
+	it.wait(r.now().Add(turn.Wait), "turn at "+host(d)+": "+turn.Why)
+	return false, nil
 }
 
 func (it *item) wait(until time.Time, why string) { it.at, it.why = until, why }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ func (s *Store) Reserve(ctx context.Context, host string, p directory.Pacing) (s
 	if host == "" {
 		return submit.Turn{}, fmt.Errorf("reserve a turn: %w", &job.InvalidError{Field: "host", Reason: "is required"})
 	}
-	n, err := changed(ctx, s, what, "ReserveTurn", host, delay(p.MinInterval.D()), p.DailyCap, submit.BreakerFailures, micros(trialTime(p)))
+	n, err := changed(ctx, s, what, "ReserveTurn", host, delay(p.MinInterval.D()), p.DailyCap, submit.BreakerFailures, micros(s.trialTime(p)))
 	if err != nil {
 		return submit.Turn{}, err
 	}
@@ -37,8 +38,14 @@ func (s *Store) Reserve(ctx context.Context, host string, p directory.Pacing) (s
 
 // trialTime is how long the trial of a breaker may go unreported before another
 // turn is let through.
-func trialTime(p directory.Pacing) time.Duration {
-	return min(max(2*p.Timeout.D(), submit.BreakerOpen), submit.BreakerOpenCap)
+func (s *Store) trialTime(p directory.Pacing) time.Duration {
+	open, limit := s.breaker()
+	return min(max(2*p.Timeout.D(), open), limit)
+}
+
+// breaker says how long a host's breaker stays open, the first time and at most.
+func (s *Store) breaker() (open, limit time.Duration) {
+	return cmp.Or(s.config.BackoffBase, submit.BreakerOpen), cmp.Or(s.config.BackoffCap, submit.BreakerOpenCap)
 }
 
 // pace is the state of a host.
@@ -72,7 +79,8 @@ func (s *Store) Report(ctx context.Context, host string, ok bool, pause time.Dur
 	if host == "" {
 		return fmt.Errorf("report a turn: %w", &job.InvalidError{Field: "host", Reason: "is required"})
 	}
+	open, limit := s.breaker()
 	_, err := changed(ctx, s, "report a turn at "+host, "ReportTurn", host, ok, delay(pause),
-		submit.BreakerFailures, micros(submit.BreakerOpen), micros(submit.BreakerOpenCap))
+		submit.BreakerFailures, micros(open), micros(limit))
 	return err
 }

@@ -44,7 +44,7 @@ type Config struct {
 	// OnFenced hears of each refused write, by verb. It must not block.
 	OnFenced func(verb string)
 	// BackoffBase and BackoffCap bound the delay after the second and later crashes
-	// of a job; zero means 30 s and 15 min.
+	// of a job, and the time a host's breaker stays open; zero means 30 s and 15 min.
 	BackoffBase, BackoffCap time.Duration
 	// MaxConns bounds the pool; zero means 10. Heartbeat and wake-ups have one
 	// connection each beside it.

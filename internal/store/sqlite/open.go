@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -31,7 +32,7 @@ type Config struct {
 	// lease was lost, with the verb. It may be called concurrently.
 	OnFenced func(verb string)
 	// BackoffBase and BackoffCap bound the delay after the second and later crashes
-	// of a job; zero means 30 s and 15 min.
+	// of a job, and the time a host's breaker stays open; zero means 30 s and 15 min.
 	BackoffBase, BackoffCap time.Duration
 	// Readers is how many reads run at once; zero means 4.
 	Readers int
@@ -62,7 +63,7 @@ type Store struct {
 	clock    func() time.Time
 	log      *slog.Logger
 	onFenced func(string)
-	crashes  backoff.Policy // delay after a crash
+	waits    backoff.Policy // after a crash, and of an open breaker
 
 	writer *writer  // all writes but the heartbeat
 	pulse  *session // the heartbeat's own connection
@@ -92,7 +93,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, hints: c.Hints, clock: c.Clock, log: c.Log, onFenced: c.OnFenced}
-	s.crashes = backoff.Policy{Base: c.BackoffBase, Cap: c.BackoffCap}
+	s.waits = backoff.Policy{Base: cmp.Or(c.BackoffBase, submit.BreakerOpen), Cap: cmp.Or(c.BackoffCap, submit.BreakerOpenCap)}
 	if s.clock == nil {
 		s.clock = time.Now
 	}

@@ -49,7 +49,7 @@ func (s *Store) Reserve(ctx context.Context, name string, p directory.Pacing) (s
 		if err != nil {
 			return err
 		}
-		if turn = h.reserve(t.now, p); !turn.OK {
+		if turn = h.reserve(t.now, p, s.trialTime(p)); !turn.OK {
 			return nil
 		}
 		_, err = t.exec(q.ReserveTurn, h.args()...)
@@ -61,7 +61,7 @@ func (s *Store) Reserve(ctx context.Context, name string, p directory.Pacing) (s
 	return turn, nil
 }
 
-func (h *host) reserve(now int64, p directory.Pacing) submit.Turn {
+func (h *host) reserve(now int64, p directory.Pacing, trial time.Duration) submit.Turn {
 	refused := func(why string, until int64) submit.Turn {
 		return submit.Turn{Why: why, Wait: time.Duration(until-now) * time.Microsecond}
 	}
@@ -82,14 +82,14 @@ func (h *host) reserve(now int64, p directory.Pacing) submit.Turn {
 		// The breaker was open: this turn is its trial. The next failure opens it
 		// again; until this turn is reported, or lost, there is no other.
 		h.failures = submit.BreakerFailures - 1
-		h.openUntil = now + trialTime(p).Microseconds()
+		h.openUntil = now + trial.Microseconds()
 	}
 	return submit.Turn{OK: true}
 }
 
 // trialTime is how long a trial may go unreported before another is let through.
-func trialTime(p directory.Pacing) time.Duration {
-	return min(max(2*p.Timeout.D(), submit.BreakerOpen), submit.BreakerOpenCap)
+func (s *Store) trialTime(p directory.Pacing) time.Duration {
+	return min(max(2*p.Timeout.D(), s.waits.Ceiling(1)), s.waits.Cap)
 }
 
 // Report implements [submit.Pacer].
@@ -99,7 +99,7 @@ func (s *Store) Report(ctx context.Context, name string, ok bool, pause time.Dur
 		if err != nil {
 			return err
 		}
-		h.report(t.now, ok, pause)
+		h.report(t.now, ok, pause, s.waits.Ceiling(h.opens+1))
 		_, err = t.exec(q.ReportTurn, h.args()...)
 		return err
 	})
@@ -109,7 +109,9 @@ func (s *Store) Report(ctx context.Context, name string, ok bool, pause time.Dur
 	return nil
 }
 
-func (h *host) report(now int64, ok bool, pause time.Duration) {
+// report takes how a turn went; open is how long the breaker stays open if this
+// failure opens it.
+func (h *host) report(now int64, ok bool, pause, open time.Duration) {
 	if pause > 0 {
 		h.nextAt = max(h.nextAt, now+pause.Microseconds())
 	}
@@ -120,19 +122,8 @@ func (h *host) report(now int64, ok bool, pause time.Duration) {
 		// Open already: a turn that began before says nothing new.
 	default:
 		if h.failures++; h.failures == submit.BreakerFailures {
-			h.openUntil = now + openTime(h.opens).Microseconds()
+			h.openUntil = now + open.Microseconds()
 			h.opens++
 		}
 	}
-}
-
-// openTime doubles with each time in a row.
-func openTime(opens int) time.Duration {
-	d := submit.BreakerOpen
-	for range opens {
-		if d *= 2; d >= submit.BreakerOpenCap {
-			return submit.BreakerOpenCap
-		}
-	}
-	return d
 }

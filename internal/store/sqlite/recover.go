@@ -94,5 +94,5 @@ func (s *Store) afterCrash(crashes int) time.Duration {
 	if crashes <= 1 {
 		return 0
 	}
-	return s.crashes.Delay(crashes - 1)
+	return s.waits.Delay(crashes - 1)
 }
