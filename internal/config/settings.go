@@ -119,7 +119,7 @@ var Settings = []Setting{
 	},
 	{
 		Name: "BACKOFF_BASE", Group: "Work", Default: "30s",
-		Meaning: "Longest delay before the first retry of a job or a directory; it doubles with each further one, and a random share of it is taken.",
+		Meaning: "Longest delay before the first retry of a job or a directory, and how long a host that fails is left alone; it doubles with each further one, and a random share of it is taken.",
 		field:   span(func(c *Config) *time.Duration { return &c.BackoffBase }, time.Millisecond, time.Hour),
 	},
 	{
