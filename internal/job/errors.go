@@ -29,13 +29,24 @@ var (
 )
 
 // A handler's ordinary error means: try again after a backoff. The functions
-// below wrap an error to choose another arrow. Each keeps the error's text.
+// below wrap an error to choose another arrow. Each keeps the error's text; of nil
+// they make nil.
 
 // Permanent marks an error that no retry can mend: the job fails at once.
-func Permanent(err error) error { return &permanentError{err} }
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
 
 // Cancel marks an error after which the job is cancelled.
-func Cancel(err error) error { return &cancelError{err} }
+func Cancel(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &cancelError{err}
+}
 
 // Snooze gives the job back, uncounted, until delay has passed on the store's clock.
 func Snooze(delay time.Duration, reason string) error { return &SnoozeError{delay, reason} }

@@ -145,6 +145,12 @@ type Lost struct {
 type Pulse struct {
 	LeaseUntil time.Time // on the store's clock
 	Lost       []Lost
+
+	// Strays are claims that the store knows as the worker's and that it did not
+	// report: their answer was lost on the way. Only those older than the lease
+	// that the beat grants are told, so that a claim under way is not taken for one.
+	// The worker gives them back.
+	Strays []Lease
 }
 
 // ClaimRequest asks for work.

@@ -77,7 +77,7 @@ type Registry interface {
 	Register(ctx context.Context, w Worker, lease time.Duration) error
 
 	// Beat renews the worker's lease, records progress, and returns which of the
-	// held leases are gone. ErrRetired means stop. It runs on a connection of its
+	// held leases are gone and which claims went astray. ErrRetired means stop. It runs on a connection of its
 	// own, so that a busy pool cannot delay it.
 	Beat(ctx context.Context, worker ID, lease time.Duration, held []Held) (Pulse, error)
 

@@ -50,21 +50,23 @@ func (t *tenure) leaveSlot() {
 	}
 }
 
-// run performs one attempt and records how it ended.
+// run performs one attempt and records how it ended. What was cancelled while it
+// waited does not begin.
 func (t *tenure) run(a *attempt) {
-	ctx, cancel := context.WithCancelCause(t.attempts)
-	defer cancel(nil)
+	defer a.cancel(nil)
 	a.begun = time.Now()
-	a.cancel.Store(&cancel)
-	a.running.Store(true)
-	err := call(ctx, t.Handlers[a.job.Kind], job.Attempt{
-		Job:      a.job,
-		Left:     t.left,
-		Progress: func() { a.progressed.Store(true) },
-		Drain:    t.drain,
-	})
-	a.running.Store(false)
-	t.conclude(a, err, context.Cause(ctx))
+	err := context.Cause(a.ctx)
+	if err == nil {
+		a.running.Store(true)
+		err = call(a.ctx, t.Handlers[a.job.Kind], job.Attempt{
+			Job:      a.job,
+			Left:     t.left,
+			Progress: func() { a.progressed.Store(true) },
+			Drain:    t.drain,
+		})
+		a.running.Store(false)
+	}
+	t.conclude(a, err, context.Cause(a.ctx))
 }
 
 // call is the one place where a handler's panic becomes an error.
@@ -89,32 +91,33 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 // the pool has fenced itself: the store's fence decides. Any other end after that
 // is left to the tenure's end, which releases the job.
 func (t *tenure) conclude(a *attempt, err, cause error) {
-	fenced := errors.Is(cause, errFenced)
-	lost := cause != nil && !fenced && !errors.Is(cause, errGraceOver)
+	fenced, late := errors.Is(cause, errFenced), errors.Is(cause, errGraceOver)
 	snooze := (*job.SnoozeError)(nil)
 	switch {
-	case lost:
+	case cause != nil && !fenced && !late:
 		t.Metrics.LeaseLost(a.job.Kind)
 		t.Log.Info("attempt ended without its lease", "job_id", a.job.ID, "fence", a.job.Fence, "cause", cause.Error())
 		t.drop(a)
-	case fenced && err != nil:
 	case err == nil:
 		select {
 		case t.ended <- a:
 		case <-t.closed:
 		}
+	case fenced:
 	case errors.As(err, &snooze):
 		t.end(a, "", func(ctx context.Context, l job.Lease) (string, error) {
 			return "snooze", t.Store.Snooze(ctx, l, snooze.Delay, snooze.Reason)
 		})
-	case errors.Is(err, job.ErrDrained), cause != nil && errors.Is(err, context.Canceled):
-		t.end(a, "", func(ctx context.Context, l job.Lease) (string, error) {
-			_, err := t.Store.Release(ctx, "drain", l)
-			return "release", err
-		})
 	case job.IsCancel(err):
 		t.end(a, "", func(ctx context.Context, l job.Lease) (string, error) {
 			return "cancel", t.Store.CancelRunning(ctx, l, err.Error())
+		})
+	case job.IsPermanent(err), errors.As(err, new(*panicError)):
+		t.fail(a, err)
+	case late, errors.Is(err, job.ErrDrained): // after the grace an error says only that it is over
+		t.end(a, "", func(ctx context.Context, l job.Lease) (string, error) {
+			_, err := t.Store.Release(ctx, "drain", l)
+			return "release", err
 		})
 	default:
 		t.fail(a, err)
@@ -149,7 +152,6 @@ func (t *tenure) fail(a *attempt, err error) {
 // holds. When the lease is over the end is not ours to record. write names the
 // verb, for the metrics.
 func (t *tenure) end(a *attempt, class string, write func(context.Context, job.Lease) (verb string, err error)) {
-	retry := backoff.Policy{Base: 50 * time.Millisecond, Cap: time.Second}
 	for n := 1; ; n++ {
 		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 		verb, err := write(ctx, a.job.Lease())
@@ -163,10 +165,25 @@ func (t *tenure) end(a *attempt, class string, write func(context.Context, job.L
 			t.Metrics.LeaseLost(a.job.Kind)
 			t.drop(a)
 			return
-		case t.left() <= 0:
+		case !t.again(n):
 			t.Log.Warn("end of attempt not recorded, recovery will take the job", "job_id", a.job.ID, "verb", verb, "error", err.Error())
 			return
 		}
-		time.Sleep(retry.Ceiling(n))
+	}
+}
+
+// again waits before the n-th repetition of a write; false means that the tenure
+// is over. Its own clock does not decide that here: a beat may still renew the
+// lease in the last moment, and then nobody else would record what was given up.
+func (t *tenure) again(n int) bool {
+	timer := time.NewTimer(backoff.Policy{Base: 50 * time.Millisecond, Cap: time.Second}.Ceiling(n))
+	defer timer.Stop()
+	select {
+	case <-t.over:
+		return false
+	case <-t.gone:
+		return false
+	case <-timer.C:
+		return true
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
@@ -58,7 +57,6 @@ func (t *tenure) complete(batch []*attempt) {
 	for i, a := range batch {
 		leases[i] = a.job.Lease()
 	}
-	retry := backoff.Policy{Base: 50 * time.Millisecond, Cap: time.Second}
 	for n := 1; ; n++ {
 		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 		lost, err := t.Store.Complete(ctx, leases...)
@@ -67,11 +65,10 @@ func (t *tenure) complete(batch []*attempt) {
 			t.completed(batch, lost)
 			return
 		}
-		if t.left() <= 0 {
+		if !t.again(n) {
 			t.Log.Warn("completions not recorded, recovery will take the jobs", "count", len(batch), "error", err.Error())
 			return
 		}
-		time.Sleep(retry.Ceiling(n))
 	}
 }
 
@@ -83,10 +80,12 @@ func (t *tenure) completed(batch []*attempt, lost []job.Lease) {
 	for _, a := range batch {
 		if gone[a.job.ID] {
 			t.Metrics.LeaseLost(a.job.Kind)
-			t.Log.Info("completion refused, the lease was lost", "job_id", a.job.ID, "fence", a.job.Fence)
 			continue
 		}
 		t.Metrics.JobEnded(a.job.Kind, "complete", "", time.Since(a.begun))
+	}
+	if len(lost) > 0 {
+		t.Log.Info("completions refused, their leases were lost", "count", len(lost), "job_id", lost[0].JobID, "fence", lost[0].Fence)
 	}
 	t.drop(batch...)
 }

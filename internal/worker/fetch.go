@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/backoff"
@@ -50,7 +51,9 @@ func (t *tenure) fetch(ctx context.Context) {
 		switch {
 		case err != nil:
 			failures++
-			t.Log.WarnContext(ctx, "claim failed, will try again", "worker_id", t.id, "error", err.Error())
+			if unsaid, now := t.claimFails.Say(); now {
+				t.Log.WarnContext(ctx, "claim failed, will try again", "worker_id", t.id, "error", err.Error(), "unsaid", unsaid)
+			}
 			sleep(ctx, backoff.Policy{Base: 100 * time.Millisecond, Cap: 5 * time.Second}.Ceiling(failures))
 		case n == 0:
 			failures = 0
@@ -79,12 +82,20 @@ func (t *tenure) await(ctx context.Context, freed, wake <-chan struct{}, poll <-
 func (t *tenure) claim(ctx context.Context, r job.ClaimRequest) (int, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
+	if t.unsure {
+		if err := t.giveBackUnknown(ctx); err != nil {
+			return 0, err
+		}
+		t.unsure = false
+	}
 	begun := time.Now()
 	jobs, err := t.Store.Claim(ctx, r)
+	if errors.Is(err, job.ErrRetired) {
+		t.beatNow() // the heart ends the tenure
+		return 0, err
+	}
 	if err != nil {
-		if errors.Is(err, job.ErrRetired) {
-			t.beatNow() // the heart ends the tenure
-		}
+		t.unsure = true
 		return 0, err
 	}
 	took := time.Since(begun)
@@ -99,6 +110,48 @@ func (t *tenure) claim(ctx context.Context, r job.ClaimRequest) (int, error) {
 	return len(jobs), nil
 }
 
+// giveBackUnknown releases the jobs that the store counts as ours and that we know
+// nothing of: those of a claim that was committed and whose answer was lost. Nobody
+// else would take them while we live.
+func (t *tenure) giveBackUnknown(ctx context.Context) error {
+	known := make(map[job.ID]bool) // before the store is asked; only the fetcher adds to it
+	for _, a := range t.holding() {
+		known[a.job.ID] = true
+	}
+	running, err := t.inProgress(ctx)
+	if err != nil {
+		return fmt.Errorf("look for jobs of a claim without an answer: %w", err)
+	}
+	var unknown []job.Lease
+	for i := range running {
+		if running[i].WorkerID == t.id && !known[running[i].ID] {
+			unknown = append(unknown, running[i].Lease())
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	t.Log.WarnContext(ctx, "jobs given back, the answer to their claim was lost", "worker_id", t.id, "count", len(unknown))
+	_, err = t.Store.Release(ctx, "the answer to the claim was lost", unknown...)
+	return err
+}
+
+// inProgress lists what all workers run.
+func (t *tenure) inProgress(ctx context.Context) (all []job.Job, err error) {
+	f := job.Filter{State: job.InProgress, Canaries: true, Limit: 1000}
+	for {
+		page, err := t.Store.Jobs(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < f.Limit {
+			return all, nil
+		}
+		f.Before = page[len(page)-1].ID
+	}
+}
+
 func (t *tenure) beatNow() {
 	select {
 	case t.kick <- struct{}{}:
@@ -109,7 +162,10 @@ func (t *tenure) beatNow() {
 // emptyForQuarantined lets the slots run empty when a quarantined job waits, so
 // that a pool which is always busy runs one now and then.
 func (t *tenure) emptyForQuarantined(ctx context.Context) {
-	if waits, err := t.Store.HasQuarantined(ctx, t.kinds); err != nil || !waits {
+	looking, stop := context.WithTimeout(ctx, writeTimeout)
+	waits, err := t.Store.HasQuarantined(looking, t.kinds)
+	stop()
+	if err != nil || !waits {
 		return // no answer: the next look is soon enough
 	}
 	patient, cancel := context.WithTimeout(ctx, quarantineWait)
@@ -146,13 +202,15 @@ type pace struct {
 }
 
 // ahead takes the count of finished jobs and says how many may wait claimed.
+// What is longer ago than the span says nothing about now.
 func (p *pace) ahead(finished int64) int {
 	now := time.Now()
-	if elapsed := now.Sub(p.at); p.at.IsZero() || elapsed >= 2*time.Millisecond {
-		if !p.at.IsZero() {
-			p.rate = (p.rate + float64(finished-p.seen)/elapsed.Seconds()) / 2
+	if elapsed := now.Sub(p.at); elapsed >= 2*time.Millisecond {
+		rate := float64(finished-p.seen) / elapsed.Seconds()
+		if elapsed < prefetchSpan {
+			rate = (p.rate + rate) / 2
 		}
-		p.at, p.seen = now, finished
+		p.rate, p.at, p.seen = rate, now, finished
 	}
 	return int(p.rate * prefetchSpan.Seconds())
 }

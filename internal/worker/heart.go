@@ -28,7 +28,9 @@ func (t *tenure) heart(ctx context.Context) error {
 			continue
 		}
 		left := t.left()
-		t.Log.WarnContext(ctx, "heartbeat failed", "worker_id", t.id, "lease_left", left, "error", err.Error())
+		if unsaid, now := t.beatFails.Say(); now {
+			t.Log.WarnContext(ctx, "heartbeat failed, will try again", "worker_id", t.id, "lease_left", left, "error", err.Error(), "unsaid", unsaid)
+		}
 		if left <= 0 {
 			return errFenced
 		}
@@ -93,7 +95,5 @@ func (t *tenure) lose(l job.Lost) {
 	if l.State == job.Cancelled {
 		cause = errCancelled
 	}
-	if cancel := a.cancel.Load(); cancel != nil {
-		(*cancel)(cause)
-	}
+	a.cancel(cause)
 }

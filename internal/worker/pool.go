@@ -13,6 +13,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/telemetry"
 )
 
 // Store is what a pool needs of a job store.
@@ -21,6 +22,7 @@ type Store interface {
 	job.Finisher
 	job.Registry
 	job.Waker
+	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
 }
 
 // Config describes a pool. Zero durations and numbers mean the defaults.
@@ -110,6 +112,8 @@ type Pool struct {
 	Config
 	host  string
 	kinds []string
+
+	registerFails, beatFails, claimFails telemetry.Seldom
 }
 
 // New checks c and builds a pool; nothing runs before [Pool.Run].
@@ -128,16 +132,29 @@ func New(c Config) (*Pool, error) {
 // jobs end within the grace, gives back what is left, and says goodbye to the
 // store. It returns nil after a drain. A store that is away is waited for.
 func (p *Pool) Run(ctx context.Context) error {
+	var before *tenure
 	for ctx.Err() == nil {
 		t, err := p.begin(ctx)
 		if err != nil {
 			return nil // ctx ended before the store answered
 		}
-		if cause := t.serve(ctx); cause != nil {
+		settled := async(func() { before.settle() })
+		cause := t.serve(ctx)
+		<-settled
+		if cause != nil {
 			p.Log.WarnContext(ctx, "worker begins anew", "worker_id", t.id, "cause", cause.Error())
 		}
+		before = t
 	}
 	return nil
+}
+
+// settle says goodbye once more for a tenure whose goodbye the store did not hear,
+// now that it answers again: what went wrong is no crash of its jobs.
+func (t *tenure) settle() {
+	if t != nil && !t.signedOff {
+		t.leave()
+	}
 }
 
 // begin registers under a new identity, as often as needed until ctx ends.
@@ -145,23 +162,35 @@ func (p *Pool) begin(ctx context.Context) (*tenure, error) {
 	retry := backoff.Policy{Base: 200 * time.Millisecond, Cap: 5 * time.Second}
 	for n := 1; ; n++ {
 		t := newTenure(p)
-		sent := p.clock()
-		err := p.Store.Register(ctx, job.Worker{
-			ID: t.id, Host: p.host, PID: os.Getpid(), Version: p.Version, Kinds: p.kinds, Capacity: p.Concurrency,
-		}, p.Lease)
+		err := t.register(ctx)
 		if err == nil {
-			t.extend(sent)
 			p.Log.InfoContext(ctx, "worker registered", "worker_id", t.id, "concurrency", p.Concurrency, "kinds", p.kinds)
 			return t, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		p.Log.WarnContext(ctx, "worker not registered, will try again", "error", err.Error(), "tries", n)
+		if unsaid, now := p.registerFails.Say(); now {
+			p.Log.WarnContext(ctx, "worker not registered, will try again", "error", err.Error(), "unsaid", unsaid)
+		}
 		if !sleep(ctx, retry.Ceiling(n)) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// register asks the store for a lease.
+func (t *tenure) register(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	sent := t.clock()
+	err := t.Store.Register(ctx, job.Worker{
+		ID: t.id, Host: t.host, PID: os.Getpid(), Version: t.Version, Kinds: t.kinds, Capacity: t.Concurrency,
+	}, t.Lease)
+	if err == nil {
+		t.extend(sent)
+	}
+	return err
 }
 
 // sleep waits for d and reports true, or false when ctx ended first.

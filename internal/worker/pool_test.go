@@ -22,6 +22,7 @@ type fragile struct {
 	*sqlite.Store
 	beatsFail atomic.Bool
 	completed atomic.Int64 // calls of Complete
+	beats     atomic.Int64 // good ones
 }
 
 var errAway = errors.New("store is away")
@@ -30,7 +31,11 @@ func (f *fragile) Beat(ctx context.Context, w job.ID, lease time.Duration, held 
 	if f.beatsFail.Load() {
 		return job.Pulse{}, errAway
 	}
-	return f.Store.Beat(ctx, w, lease, held)
+	p, err := f.Store.Beat(ctx, w, lease, held)
+	if err == nil {
+		f.beats.Add(1)
+	}
+	return p, err
 }
 
 func (f *fragile) Complete(ctx context.Context, leases ...job.Lease) ([]job.Lease, error) {

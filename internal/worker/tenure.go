@@ -34,7 +34,8 @@ type tenure struct {
 	abort    context.CancelCauseFunc
 	drain    chan struct{} // closed when the pool wants to stop
 	over     chan struct{} // closed when the lease is gone
-	closed   chan struct{} // closed when nothing more will be recorded
+	closed   chan struct{} // closed when no more successes will come
+	gone     chan struct{} // closed when nothing more is to be recorded
 
 	mu   sync.Mutex
 	held map[job.ID]*attempt // claimed and not yet ended in the store
@@ -44,14 +45,18 @@ type tenure struct {
 	freed    chan struct{} // a hint that an attempt left its slot
 	kick     chan struct{} // makes the heart beat now
 	unbegun  atomic.Int64  // claimed and not yet through their handler
+	unsure   bool          // a claim's answer was lost; the fetcher's own
 	finished atomic.Int64  // handlers that returned, ever
+
+	signedOff bool // the store knows that the tenure is over; after serve
 }
 
 // attempt is a claimed job in this process.
 type attempt struct {
 	job        job.Job
+	ctx        context.Context // ends, with a cause, when the attempt shall
+	cancel     context.CancelCauseFunc
 	begun      time.Time
-	cancel     atomic.Pointer[context.CancelCauseFunc]
 	progressed atomic.Bool
 	running    atomic.Bool // in its handler
 }
@@ -63,6 +68,7 @@ func newTenure(p *Pool) *tenure {
 		drain:  make(chan struct{}),
 		over:   make(chan struct{}),
 		closed: make(chan struct{}),
+		gone:   make(chan struct{}),
 		held:   make(map[job.ID]*attempt),
 		todo:   make(chan *attempt, p.Concurrency+max(p.Prefetch, 0)),
 		ended:  make(chan *attempt, 4096),
@@ -106,8 +112,13 @@ func (t *tenure) serve(ctx context.Context) error {
 	close(t.todo)
 	t.awaitSlots(ran)
 	close(t.closed)
+	select {
+	case <-completed:
+	case <-time.After(writeTimeout): // a store that takes no completion must not stop a drain
+	}
+	close(t.gone)
 	<-completed
-	t.leave()
+	t.signedOff = t.leave()
 	stopHeart()
 	<-beats
 	if ctx.Err() != nil {
@@ -139,13 +150,13 @@ func (t *tenure) awaitSlots(ran <-chan struct{}) {
 	}
 }
 
-// leave gives back what is still held and retires the identity in order. It does
-// what it can: whatever fails here is done by recovery. A worker that the store
-// has retired has nothing to give back; a job whose handler still runs is not
-// given to another as long as recovery does not do so.
-func (t *tenure) leave() {
+// leave gives back what is still held and retires the identity in order. It
+// reports whether the store took that; where it did not, a later try or recovery
+// does it. A worker that the store has retired has nothing to give back; a job
+// whose handler still runs is not given to another as long as recovery does not do so.
+func (t *tenure) leave() (left bool) {
 	if errors.Is(context.Cause(t.attempts), job.ErrRetired) {
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
@@ -155,22 +166,33 @@ func (t *tenure) leave() {
 			leases = append(leases, a.job.Lease())
 		}
 	}
+	why := t.why()
 	if len(leases) > 0 {
-		if _, err := t.Store.Release(ctx, "drain", leases...); err != nil {
+		if _, err := t.Store.Release(ctx, why, leases...); err != nil {
 			t.Log.Warn("jobs not released, recovery will take them", "count", len(leases), "error", err.Error())
 		}
 	}
-	err := t.Store.Retire(ctx, t.id, job.RetiredStopped, job.By{Actor: job.ActorWorker(t.id), Reason: "drained"})
+	err := t.Store.Retire(ctx, t.id, job.RetiredStopped, job.By{Actor: job.ActorWorker(t.id), Reason: why})
 	if err != nil && !errors.Is(err, job.ErrState) {
 		t.Log.Warn("worker not signed off, its lease will run out", "worker_id", t.id, "error", err.Error())
-		return
+		return false
 	}
 	t.Log.Info("worker left", "worker_id", t.id, "released", len(leases))
+	return true
+}
+
+// why says for what reason the tenure ends.
+func (t *tenure) why() string {
+	if errors.Is(context.Cause(t.attempts), errFenced) {
+		return errFenced.Error()
+	}
+	return "drain"
 }
 
 // hold enters a claimed job.
 func (t *tenure) hold(j job.Job) *attempt {
 	a := &attempt{job: j}
+	a.ctx, a.cancel = context.WithCancelCause(t.attempts)
 	t.mu.Lock()
 	t.held[j.ID] = a
 	t.mu.Unlock()

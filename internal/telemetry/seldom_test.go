@@ -1,0 +1,25 @@
+package telemetry_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/telemetry"
+)
+
+func TestSeldomSaysOneLineAMinuteAndCountsTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s telemetry.Seldom
+		said, unsaid := 0, 0
+		for range 600 {
+			if n, now := s.Say(); now {
+				said, unsaid = said+1, unsaid+n
+			}
+			time.Sleep(time.Second)
+		}
+		if said != 10 || unsaid != 9*59 {
+			t.Errorf("%d lines in ten minutes, %d counted as unsaid; want 10 and %d", said, unsaid, 9*59)
+		}
+	})
+}
