@@ -31,6 +31,7 @@ func Main(ctx context.Context, p Process) int {
 // commands is the table of commands, in the order of the help.
 type commands struct {
 	globals
+	ShowVersion kong.VersionFlag `name:"version" help:"Say which build this is."`
 
 	All     allCmd     `cmd:"" group:"run" help:"Run everything in one process: worker, stale monitor, retention, HTTP."`
 	Work    workCmd    `cmd:"" group:"run" help:"Run a worker that performs jobs."`
@@ -77,6 +78,7 @@ func (a *app) run(ctx context.Context, args []string) error {
 		kong.Name("directorybolt"),
 		kong.Description(description),
 		kong.Writers(a.stdout, a.stderr),
+		kong.Vars{"version": thisBuild().String()},
 		kong.Exit(func(int) { helped = true }),
 		kong.ExplicitGroups(groups),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),

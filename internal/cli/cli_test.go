@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"appears": appears,
 			"prints":  prints,
 			"refuses": refuses,
+			"slim":    slim,
 			"words":   words,
 		},
 	})
@@ -135,6 +136,28 @@ func poll(ts *testscript.TestScript, what string, holds func() bool) {
 			ts.Fatalf("waited in vain for %s", what)
 		}
 	}
+}
+
+// slim wants the process whose id is in a file to have less resident memory than
+// so many megabytes: slim data/directorybolt.lock 60
+func slim(ts *testscript.TestScript, neg bool, args []string) {
+	limit, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	kilobytes, err := resident(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Logf("resident: %d MB", kilobytes>>10)
+	if (kilobytes < limit<<10) == neg {
+		ts.Fatalf("the process has %d MB resident, the limit is %d", kilobytes>>10, limit)
+	}
+}
+
+// resident is the resident memory of a process, as ps knows it.
+func resident(pid string) (kilobytes int, err error) {
+	out, err := exec.Command("ps", "-o", "rss=", "-p", pid).Output()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(out)))
 }
 
 // words sets variables to the words of a file's first line: words stdout ID REST
