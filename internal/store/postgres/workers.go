@@ -81,39 +81,63 @@ func (s *Store) Beat(ctx context.Context, worker job.ID, lease time.Duration, he
 	return job.Pulse{}, fmt.Errorf("beat of worker %s: %w", worker, readable(err))
 }
 
+// beat renews first: whatever is said about jobs, the lease holds.
 func beat(ctx context.Context, conn *pgx.Conn, worker job.ID, lease time.Duration, held []job.Held) (p job.Pulse, err error) {
 	err = conn.QueryRow(ctx, statements.Get("BeatWorker"), dbID(worker), micros(lease)).Scan((*nullTime)(&p.LeaseUntil))
-	if err != nil || len(held) == 0 {
+	if err != nil {
 		return p, err
 	}
-	var leases, moved []job.Lease
-	for _, h := range held {
-		leases = append(leases, h.Lease)
-		if h.Progressed {
-			moved = append(moved, h.Lease)
-		}
+	if err := recordProgress(ctx, conn, held); err != nil {
+		return p, err
 	}
-	if len(moved) > 0 {
-		ids, fences := leaseIDs(moved)
-		err := again(ctx, func() error {
-			_, err := conn.Exec(ctx, statements.Get("ProgressJob"), ids, fences)
-			return err
-		})
+	leases := make([]job.Lease, len(held))
+	for i, h := range held {
+		leases[i] = h.Lease
+	}
+	ids, fences := leaseIDs(leases)
+	if len(leases) > 0 {
+		p.Lost, err = list(ctx, conn, func(row pgx.CollectableRow) (l job.Lost, err error) {
+			l.WorkerID = worker
+			err = row.Scan((*nullID)(&l.JobID), &l.Fence, (*nullText)(&l.State))
+			return l, err
+		}, "LostLeases", ids, fences)
 		if err != nil {
 			return p, err
 		}
 	}
-	ids, fences := leaseIDs(leases)
-	rows, err := conn.Query(ctx, statements.Get("LostLeases"), ids, fences)
-	if err != nil {
-		return p, err
-	}
-	p.Lost, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l job.Lost, err error) {
+	p.Strays, err = list(ctx, conn, func(row pgx.CollectableRow) (l job.Lease, err error) {
 		l.WorkerID = worker
-		err = row.Scan((*nullID)(&l.JobID), &l.Fence, (*nullText)(&l.State))
+		err = row.Scan((*nullID)(&l.JobID), &l.Fence)
 		return l, err
-	})
+	}, "StrayLeases", dbID(worker), ids, micros(lease))
 	return p, err
+}
+
+// recordProgress tells of the jobs that got further since the last beat.
+func recordProgress(ctx context.Context, conn *pgx.Conn, held []job.Held) error {
+	var moved []job.Lease
+	for _, h := range held {
+		if h.Progressed {
+			moved = append(moved, h.Lease)
+		}
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	ids, fences := leaseIDs(moved)
+	return again(ctx, func() error {
+		_, err := conn.Exec(ctx, statements.Get("ProgressJob"), ids, fences)
+		return err
+	})
+}
+
+// list collects the rows of a statement on one connection.
+func list[T any](ctx context.Context, conn *pgx.Conn, scan func(pgx.CollectableRow) (T, error), name string, args ...any) ([]T, error) {
+	rows, err := conn.Query(ctx, statements.Get(name), args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scan)
 }
 
 // Retire declares a worker's lease over.

@@ -100,9 +100,6 @@ func (t *tx) beat(worker job.ID, lease time.Duration, held []job.Held) (job.Puls
 		return job.Pulse{}, t.absent(worker, job.ErrRetired)
 	}
 	p := job.Pulse{LeaseUntil: fromMicros(until)}
-	if len(held) == 0 {
-		return p, nil
-	}
 	leases := make([]job.Lease, len(held))
 	for i, h := range held {
 		leases[i] = h.Lease
@@ -121,6 +118,14 @@ func (t *tx) beat(worker job.ID, lease time.Duration, held []job.Held) (job.Puls
 		}
 		return lost, err
 	}, q.LostLeases, pairs(leases))
+	if err != nil {
+		return p, err
+	}
+	p.Strays, err = all(t, func(r row) (l job.Lease, err error) {
+		l.WorkerID = worker
+		err = r.Scan(&l.JobID, &l.Fence)
+		return l, err
+	}, q.StrayLeases, worker.String(), pairs(leases), t.now-lease.Microseconds())
 	return p, err
 }
 

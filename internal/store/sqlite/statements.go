@@ -22,6 +22,6 @@ type statements struct {
 	PlanSubmissions, RecordPlan, ListSubmissions, GetSubmission, HeldDirectories, IntendSubmission string
 	SettleSubmission, ObserveSubmission                                                            string
 	// workers.sql
-	RegisterWorker, GetWorker, BeatWorker, LostLeases, RetireWorker, RetireExpiredWorkers string
+	RegisterWorker, GetWorker, BeatWorker, LostLeases, StrayLeases, RetireWorker, RetireExpiredWorkers string
 	ListWorkers, PruneWorkers                                                             string
 }

@@ -12,6 +12,7 @@ var registryPromises = []promise{
 	{name: "RegisterGrantsALease", holds: registerGrantsALease},
 	{name: "ABeatInTimeKeepsTheLease", holds: beatKeepsTheLease},
 	{name: "ABeatTellsWhichLeasesAreGone", holds: beatTellsLostLeases},
+	{name: "ABeatTellsWhichClaimsWentAstray", holds: beatTellsStrays},
 	{name: "ABeatRecordsProgress", holds: beatRecordsProgress},
 	{name: "RetireIsDoneOnceAndKeepsItsFirstCause", holds: retireOnce},
 	{name: "ARetiredWorkerIsToldToStop", holds: retiredIsToldToStop},
@@ -47,6 +48,36 @@ func registerGrantsALease(b *bed) {
 		b.Error("a retired worker registered again under its old identity")
 	}
 	b.equal("cause after that", b.workerNow(id).RetiredCause, job.RetiredToldToGo)
+}
+
+// A claim whose answer was lost is the worker's in the store and unknown to the
+// worker; the next beats tell, but not of a claim that may still be under way.
+func beatTellsStrays(b *bed) {
+	w := b.worker()
+	known, stray := b.enqueueOne(order()), b.enqueueOne(order())
+	claimed := b.claim(w, 2)
+	b.equal("claimed", len(claimed), 2)
+	held := make([]job.Held, 0, 1)
+	for _, j := range claimed {
+		if j.ID == known {
+			held = append(held, job.Held{Lease: j.Lease()})
+		}
+	}
+	p, err := b.Store.Beat(b.ctx, w, lease, held)
+	b.must(err)
+	b.equal("strays of a young claim", len(p.Strays), 0)
+
+	b.Advance(lease + time.Second)
+	p, err = b.Store.Beat(b.ctx, w, lease, held)
+	b.must(err)
+	b.equal("strays", p.Strays, []job.Lease{{JobID: stray, Fence: 1, WorkerID: w}})
+	b.equal("lost leases", len(p.Lost), 0)
+	lost, err := b.Store.Release(b.ctx, "stray", p.Strays...)
+	b.must(err)
+	b.equal("lost at release", len(lost), 0)
+	p, err = b.Store.Beat(b.ctx, w, lease, held)
+	b.must(err)
+	b.equal("strays after release", len(p.Strays), 0)
 }
 
 func beatKeepsTheLease(b *bed) {

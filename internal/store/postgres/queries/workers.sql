@@ -27,6 +27,14 @@ SELECT lease.id, lease.fence, coalesce(j.state, '')
   LEFT JOIN jobs j ON j.id = lease.id
  WHERE j.id IS NULL OR j.fence <> lease.fence OR j.state <> 'in_progress';
 
+-- name: StrayLeases
+-- Claims of the worker that it does not report, older than $3.
+SELECT id, fence
+  FROM jobs
+ WHERE worker_id = $1 AND state = 'in_progress'
+   AND NOT id = ANY ($2::uuid[])
+   AND claimed_at < statement_timestamp() - $3::bigint * interval '1 microsecond';
+
 -- name: RetireWorker
 -- Compare and set: of two callers one finds the worker retired already.
 WITH retired AS (

@@ -23,6 +23,14 @@ SELECT lease.key, jobs.state
   LEFT JOIN jobs ON jobs.id = lease.value ->> 0
  WHERE jobs.id IS NULL OR jobs.fence <> lease.value ->> 1 OR jobs.state <> 'in_progress';
 
+-- name: StrayLeases
+-- Claims of the worker from before ?3 that it does not report: ?2 is a list of leases
+-- [id, fence].
+SELECT id, fence
+  FROM jobs
+ WHERE worker_id = ?1 AND state = 'in_progress' AND claimed_at < ?3
+   AND id NOT IN (SELECT lease.value ->> 0 FROM json_each(?2) AS lease);
+
 -- name: RetireWorker
 UPDATE workers
    SET retired_at = ?2, retired_cause = ?3
