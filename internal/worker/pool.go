@@ -13,7 +13,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/job"
-	"github.com/directorybolt/directorybolt/internal/telemetry"
+	"github.com/directorybolt/directorybolt/internal/seldom"
 )
 
 // Store is what a pool needs of a job store.
@@ -113,7 +113,7 @@ type Pool struct {
 	host  string
 	kinds []string
 
-	registerFails, beatFails, claimFails telemetry.Seldom
+	registerFails, beatFails, claimFails seldom.Line
 }
 
 // New checks c and builds a pool; nothing runs before [Pool.Run].

@@ -1,19 +1,19 @@
-package telemetry_test
+package seldom_test
 
 import (
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/directorybolt/directorybolt/internal/telemetry"
+	"github.com/directorybolt/directorybolt/internal/seldom"
 )
 
-func TestSeldomSaysOneLineAMinuteAndCountsTheRest(t *testing.T) {
+func TestLineIsWrittenOnceAMinuteAndCountsTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s telemetry.Seldom
+		var l seldom.Line
 		said, unsaid := 0, 0
 		for range 600 {
-			if n, now := s.Say(); now {
+			if n, now := l.Say(); now {
 				said, unsaid = said+1, unsaid+n
 			}
 			time.Sleep(time.Second)
