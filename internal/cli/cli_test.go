@@ -151,13 +151,15 @@ func slim(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// resident is the resident memory of a process, as ps knows it.
+// resident is the resident memory of a process, as Linux tells it.
 func resident(pid string) (kilobytes int, err error) {
-	out, err := exec.Command("ps", "-o", "rss=", "-p", pid).Output()
+	status, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		return 0, err
 	}
-	return strconv.Atoi(strings.TrimSpace(string(out)))
+	_, line, _ := strings.Cut(string(status), "VmRSS:")
+	_, err = fmt.Sscan(line, &kilobytes)
+	return kilobytes, err
 }
 
 // words sets variables to the words of a file's first line: words stdout ID REST

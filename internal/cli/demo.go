@@ -29,8 +29,11 @@ func (demoCmd) Help() string {
 		examples("directorybolt demo", "directorybolt demo --package growth --keep ./demo", "directorybolt demo --json | jq .witness")
 }
 
-// demoTimeout ends a demo that hangs; it takes about ten seconds, and the big packages a minute.
-const demoTimeout = 2 * time.Minute
+// timeout ends a demo that hangs; it takes about ten seconds, and with the biggest
+// package half a minute.
+func (c demoCmd) timeout() time.Duration {
+	return time.Duration(max(1, c.Scale) * float64(2*time.Minute))
+}
 
 // Run performs the demo.
 func (c demoCmd) Run(ctx context.Context, a *app) error {
@@ -43,7 +46,7 @@ func (c demoCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer forget()
-	ctx, cancel := context.WithTimeoutCause(ctx, demoTimeout, fmt.Errorf("follow the order of the demo: not final within %s", demoTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout(), fmt.Errorf("follow the order of the demo: not final within %s", c.timeout()))
 	defer cancel()
 	box, err := sandbox.Start(ctx, sandbox.Config{Count: c.directories(pack), Seed: c.Seed, Scale: c.Scale})
 	if err != nil {
