@@ -377,8 +377,6 @@ func (i *idle) HasQuarantined(ctx context.Context, _ []string) (bool, error) {
 	return false, i.answer(ctx)
 }
 
-func (i *idle) Jobs(context.Context, job.Filter) ([]job.Job, error) { return nil, nil }
-
 func (i *idle) Claim(context.Context, job.ClaimRequest) ([]job.Job, error) {
 	i.claims.Add(1)
 	return nil, errAway

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/backoff"
@@ -82,21 +81,13 @@ func (t *tenure) await(ctx context.Context, freed, wake <-chan struct{}, poll <-
 func (t *tenure) claim(ctx context.Context, r job.ClaimRequest) (int, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
-	if t.unsure {
-		if err := t.giveBackUnknown(ctx); err != nil {
-			return 0, err
-		}
-		t.unsure = false
-	}
 	begun := time.Now()
 	jobs, err := t.Store.Claim(ctx, r)
-	if errors.Is(err, job.ErrRetired) {
-		t.beatNow() // the heart ends the tenure
-		return 0, err
-	}
 	if err != nil {
-		t.unsure = true
-		return 0, err
+		if errors.Is(err, job.ErrRetired) {
+			t.beatNow() // the heart ends the tenure
+		}
+		return 0, err // jobs of an answer that was lost are told by a later beat
 	}
 	took := time.Since(begun)
 	kinds := make(map[string]int, 1)
@@ -108,48 +99,6 @@ func (t *tenure) claim(ctx context.Context, r job.ClaimRequest) (int, error) {
 		t.Metrics.JobsClaimed(kind, n, took)
 	}
 	return len(jobs), nil
-}
-
-// giveBackUnknown releases the jobs that the store counts as ours and that we know
-// nothing of: those of a claim that was committed and whose answer was lost. Nobody
-// else would take them while we live.
-func (t *tenure) giveBackUnknown(ctx context.Context) error {
-	known := make(map[job.ID]bool) // before the store is asked; only the fetcher adds to it
-	for _, a := range t.holding() {
-		known[a.job.ID] = true
-	}
-	running, err := t.inProgress(ctx)
-	if err != nil {
-		return fmt.Errorf("look for jobs of a claim without an answer: %w", err)
-	}
-	var unknown []job.Lease
-	for i := range running {
-		if running[i].WorkerID == t.id && !known[running[i].ID] {
-			unknown = append(unknown, running[i].Lease())
-		}
-	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	t.Log.WarnContext(ctx, "jobs given back, the answer to their claim was lost", "worker_id", t.id, "count", len(unknown))
-	_, err = t.Store.Release(ctx, "the answer to the claim was lost", unknown...)
-	return err
-}
-
-// inProgress lists what all workers run.
-func (t *tenure) inProgress(ctx context.Context) (all []job.Job, err error) {
-	f := job.Filter{State: job.InProgress, Canaries: true, Limit: 1000}
-	for {
-		page, err := t.Store.Jobs(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if len(page) < f.Limit {
-			return all, nil
-		}
-		f.Before = page[len(page)-1].ID
-	}
 }
 
 func (t *tenure) beatNow() {

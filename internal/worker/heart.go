@@ -67,7 +67,21 @@ func (t *tenure) beat(ctx context.Context) error {
 	for _, l := range pulse.Lost {
 		t.lose(l)
 	}
+	if len(pulse.Strays) > 0 {
+		t.errands.Go(func() { t.giveBack(pulse.Strays) })
+	}
 	return nil
+}
+
+// giveBack releases claims whose answer was lost: while this worker lives nobody
+// else would take them.
+func (t *tenure) giveBack(strays []job.Lease) {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if _, err := t.Store.Release(ctx, "the answer to the claim was lost", strays...); err != nil {
+		return // a later beat tells of them again
+	}
+	t.Log.Warn("jobs given back, the answer to their claim was lost", "worker_id", t.id, "count", len(strays), "job_id", strays[0].JobID)
 }
 
 // report lists what the beat tells the store, and the attempts whose progress it takes along.

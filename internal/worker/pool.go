@@ -22,7 +22,6 @@ type Store interface {
 	job.Finisher
 	job.Registry
 	job.Waker
-	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
 }
 
 // Config describes a pool. Zero durations and numbers mean the defaults.

@@ -45,10 +45,10 @@ type tenure struct {
 	freed    chan struct{} // a hint that an attempt left its slot
 	kick     chan struct{} // makes the heart beat now
 	unbegun  atomic.Int64  // claimed and not yet through their handler
-	unsure   bool          // a claim's answer was lost; the fetcher's own
 	finished atomic.Int64  // handlers that returned, ever
 
-	signedOff bool // the store knows that the tenure is over; after serve
+	errands   sync.WaitGroup // what the heart does not wait for
+	signedOff bool           // the store knows that the tenure is over; after serve
 }
 
 // attempt is a claimed job in this process.
@@ -121,6 +121,7 @@ func (t *tenure) serve(ctx context.Context) error {
 	t.signedOff = t.leave()
 	stopHeart()
 	<-beats
+	t.errands.Wait()
 	if ctx.Err() != nil {
 		return nil
 	}
