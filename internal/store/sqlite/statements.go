@@ -23,5 +23,5 @@ type statements struct {
 	SettleSubmission, ObserveSubmission                                                            string
 	// workers.sql
 	RegisterWorker, GetWorker, BeatWorker, LostLeases, StrayLeases, RetireWorker, RetireExpiredWorkers string
-	ListWorkers, PruneWorkers                                                             string
+	ListWorkers, PruneWorkers                                                                          string
 }
