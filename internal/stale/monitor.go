@@ -3,6 +3,11 @@
 // number of processes at once; the store sees to it that the work is done once.
 //
 // Its detector here is the lease; others join the same pass.
+//
+// Nobody is judged for a time in which nobody could beat: when the store was away,
+// or this machine slept, all leases ran out and all workers may be well. After such
+// a gap one full lease passes before the next worker is retired. Jobs of workers
+// that are retired already do not wait.
 package stale
 
 import (
@@ -13,22 +18,32 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/seldom"
 )
 
 // MaxInterval bounds the time between two passes, whatever is configured: the
 // time to detect a dead worker must not grow with an inherited setting.
 const MaxInterval = 10 * time.Second
 
-// recoverBatch is how many jobs one recovery transaction moves.
-const recoverBatch = 1000
+const (
+	// recoverBatch is how many jobs one recovery transaction moves.
+	recoverBatch = 1000
+	// callTimeout bounds one call of the store: a connection that nobody answers
+	// must not stop the monitor.
+	callTimeout = 10 * time.Second
+)
 
 // Config describes a monitor. Zero means the default.
 type Config struct {
 	Store    job.Recoverer // required
 	Interval time.Duration // between passes; 5 s, at most MaxInterval
+	Lease    time.Duration // of the workers; 20 s
 	Log      *slog.Logger  // nil: slog.Default()
 	Metrics  Metrics       // nil: none
+
+	clock func() time.Duration // tests; nil: bootclock.Now
 }
 
 // Metrics hears what a pass did. Implementations must not block.
@@ -38,8 +53,14 @@ type Metrics interface {
 	StalePass(took time.Duration, err error)
 }
 
-// Monitor repeats passes.
-type Monitor struct{ Config }
+// Monitor repeats passes. One goroutine uses it.
+type Monitor struct {
+	Config
+	failing seldom.Line
+
+	looked time.Duration // when the last good pass began; zero: there was none
+	spare  time.Duration // nobody is judged before
+}
 
 // New builds a monitor; nothing runs before Run or Pass.
 func New(c Config) *Monitor {
@@ -47,13 +68,19 @@ func New(c Config) *Monitor {
 		c.Interval = 5 * time.Second
 	}
 	c.Interval = min(c.Interval, MaxInterval)
+	if c.Lease <= 0 {
+		c.Lease = 20 * time.Second
+	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
 	if c.Metrics == nil {
 		c.Metrics = noMetrics{}
 	}
-	return &Monitor{c}
+	if c.clock == nil {
+		c.clock = bootclock.Now
+	}
+	return &Monitor{Config: c}
 }
 
 // Result tells what a pass found and did.
@@ -68,7 +95,9 @@ type Result struct {
 func (m *Monitor) Run(ctx context.Context) error {
 	for {
 		if _, err := m.Pass(ctx); err != nil && ctx.Err() == nil {
-			m.Log.WarnContext(ctx, "stale pass failed, will try again", "error", err.Error())
+			if unsaid, now := m.failing.Say(); now {
+				m.Log.WarnContext(ctx, "stale pass failed, will try again", "error", err.Error(), "unsaid", unsaid)
+			}
 		}
 		jitter := time.Duration(rand.Int64N(int64(m.Interval/5) + 1))
 		select {
@@ -89,38 +118,78 @@ func (m *Monitor) Pass(ctx context.Context) (Result, error) {
 }
 
 func (m *Monitor) pass(ctx context.Context) (Result, error) {
-	var r Result
+	begun := m.clock()
+	retired, err := m.judge(ctx, begun)
+	// Jobs of workers retired earlier, or by somebody else, are moved even when
+	// this pass could retire nobody.
+	recovered, recoverErr := m.recoverAll(ctx)
+	err = errors.Join(err, recoverErr)
+	if err == nil {
+		m.looked = begun
+	}
+	return Result{Retired: retired, Recovered: recovered}, err
+}
+
+// judge retires the workers whose lease is over, unless they may have had no
+// chance to beat.
+func (m *Monitor) judge(ctx context.Context, now time.Duration) ([]job.Worker, error) {
+	if gap := now - m.looked; m.looked > 0 && gap > m.Interval+m.Lease/2 {
+		if now >= m.spare {
+			m.Log.WarnContext(ctx, "no look at the workers for a while, their leases are spared once", "gap", gap, "spare", m.Lease)
+		}
+		m.spare = now + m.Lease
+	}
+	if now < m.spare {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	retired, err := m.Store.RetireExpired(ctx)
 	for _, w := range retired {
 		m.Metrics.WorkerRetired(w.RetiredCause)
 		m.Log.WarnContext(ctx, "worker retired", "worker_id", w.ID, "host", w.Host, "pid", w.PID, "cause", w.RetiredCause, "last_beat", w.BeatAt)
 	}
-	r.Retired = retired
 	if err != nil {
-		err = fmt.Errorf("retire expired workers: %w", err)
+		return retired, fmt.Errorf("retire expired workers: %w", err)
 	}
-	// Jobs of workers retired earlier, or by somebody else, are moved even when
-	// this pass could retire nobody.
-	recovered, recoverErr := m.recoverAll(ctx)
-	r.Recovered = recovered
-	return r, errors.Join(err, recoverErr)
+	return retired, nil
 }
 
-func (m *Monitor) recoverAll(ctx context.Context) ([]job.RecoveredJob, error) {
-	var all []job.RecoveredJob
+// recoverAll moves jobs until there is nothing left to do, and tells what it did
+// in a line for each cause.
+func (m *Monitor) recoverAll(ctx context.Context) (all []job.RecoveredJob, err error) {
+	defer func() { m.tell(ctx, all) }()
 	for {
-		batch, err := m.Store.Recover(ctx, recoverBatch)
+		batch, err := m.recover(ctx)
 		if err != nil {
 			return all, fmt.Errorf("recover jobs of retired workers: %w", err)
 		}
-		if len(batch.Jobs) == 0 {
+		if len(batch) == 0 {
 			return all, nil
 		}
-		for _, j := range batch.Jobs {
-			m.Metrics.JobRecovered(j.Cause, j.State)
+		all = append(all, batch...)
+	}
+}
+
+func (m *Monitor) recover(ctx context.Context) ([]job.RecoveredJob, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	batch, err := m.Store.Recover(ctx, recoverBatch)
+	return batch.Jobs, err
+}
+
+func (m *Monitor) tell(ctx context.Context, moved []job.RecoveredJob) {
+	causes := map[string][]job.RecoveredJob{}
+	for _, j := range moved {
+		m.Metrics.JobRecovered(j.Cause, j.State)
+		causes[j.Cause] = append(causes[j.Cause], j)
+	}
+	for cause, jobs := range causes {
+		level := slog.LevelWarn
+		if cause == job.RetiredStopped {
+			level = slog.LevelInfo // what a drain left behind
 		}
-		m.Log.WarnContext(ctx, "jobs recovered", "count", len(batch.Jobs), "first_job_id", batch.Jobs[0].ID, "cause", batch.Jobs[0].Cause)
-		all = append(all, batch.Jobs...)
+		m.Log.Log(ctx, level, "jobs recovered", "count", len(jobs), "cause", cause, "job_id", jobs[0].ID)
 	}
 }
 
