@@ -29,7 +29,7 @@ func openSide(ctx context.Context, t task) (side, error) {
 	return nil, fmt.Errorf("no side is called %q", t.Side)
 }
 
-// limit is the most jobs of one call of fill.
+// fillBatch is the most jobs that fill adds in one call.
 const fillBatch = 5000
 
 func inBatches(n int, f func(n int) error) error {
