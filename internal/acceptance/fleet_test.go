@@ -92,7 +92,7 @@ func (f *fleet) start(i int) {
 	f.started++
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), roleEnv+"="+f.where, witnessEnv+"="+filepath.Join(f.dir, fmt.Sprintf("witness-%d", f.started)))
-	cmd.Stderr = os.Stderr
+	cmd.Stderr, cmd.SysProcAttr = os.Stderr, dieWithUs
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}

@@ -117,6 +117,9 @@ type process struct {
 	exited chan struct{}
 }
 
+// dieWithUs ends a process when the test binary is gone, however that went.
+var dieWithUs = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+
 // start begins a command; its output goes to a file that a failing test shows.
 func (s *stack) start(args ...string) *process {
 	s.t.Helper()
@@ -126,6 +129,7 @@ func (s *stack) start(args ...string) *process {
 	}
 	cmd := exec.Command(binary, args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.env, s.dir, log, log
+	cmd.SysProcAttr = dieWithUs
 	p := &process{s: s, cmd: cmd, log: log.Name(), exited: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
