@@ -13,8 +13,9 @@
 //
 // A worker is a row with an identity that is random per process boot and one
 // lease. One heartbeat renews it, for all the jobs the worker runs. Expiry lives
-// in that one place: a running job is stale when its owner has been retired,
-// never because of a clock in the job's own row.
+// in that one place: whether a worker lives is never told by a clock in a job's own
+// row. What such a row does tell is when its handler last got further; a live worker
+// loses a job that makes no progress.
 //
 // # Recovery
 //

@@ -129,6 +129,9 @@ const (
 	RetiredStopped      = "stopped"       // it drained and left; not a crash
 )
 
+// NoProgress is the cause with which a job is taken back from a worker that lives.
+const NoProgress = "no_progress"
+
 // Held is a lease that a worker reports with its beat.
 type Held struct {
 	Lease
@@ -178,7 +181,7 @@ const (
 	ClassTransient   = "transient"    // an ordinary handler error
 	ClassPermanent   = "permanent"    // the handler said so
 	ClassPanic       = "panic"        // the handler panicked
-	ClassCrash       = "crash"        // the owner died
+	ClassCrash       = "crash"        // the owner died, or hung in this job
 	ClassUnknownKind = "unknown_kind" // no handler
 )
 
@@ -195,7 +198,7 @@ type RecoveredJob struct {
 	State       State  `json:"state"` // pending, or failed when the crash budget is spent
 	Crashes     int    `json:"crashes"`
 	Quarantined bool   `json:"quarantined"`
-	Cause       string `json:"cause"` // the owner's retirement cause
+	Cause       string `json:"cause"` // the owner's retirement cause, or NoProgress
 	WorkerID    ID     `json:"worker_id"`
 	ValueCents  int64  `json:"value_cents"`
 }

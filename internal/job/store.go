@@ -89,7 +89,7 @@ type Registry interface {
 	Workers(ctx context.Context, retiredWithin time.Duration) ([]Worker, error)
 }
 
-// Recoverer takes the jobs of retired workers back.
+// Recoverer takes jobs back: those of retired workers, and those that make no progress.
 type Recoverer interface {
 	// RetireExpired retires every worker whose lease is over and returns them.
 	// Two callers at once retire each worker once.
@@ -102,6 +102,13 @@ type Recoverer interface {
 	// a worker that left in order ([RetiredStopped]) are released, uncounted.
 	// An empty answer means there is nothing left to do.
 	Recover(ctx context.Context, limit int) (Recovered, error)
+
+	// RecoverStalled moves up to limit jobs whose owner has a lease but which made
+	// no progress for longer than threshold, with the cause [NoProgress]. It counts
+	// as a crash, as Recover does. The owner keeps its lease and its other jobs; its
+	// next beat tells it which it lost. An empty answer means that nothing is left,
+	// or that somebody else holds the rest at this moment.
+	RecoverStalled(ctx context.Context, threshold time.Duration, limit int) (Recovered, error)
 }
 
 // Operator is what people do to jobs. Each act is an event with actor and reason.

@@ -317,6 +317,10 @@ func (s *silent) Recover(ctx context.Context, _ int) (job.Recovered, error) {
 	return job.Recovered{}, context.Cause(ctx)
 }
 
+func (s *silent) RecoverStalled(ctx context.Context, _ time.Duration, _ int) (job.Recovered, error) {
+	return s.Recover(ctx, 0)
+}
+
 // TestMonitorOutlivesAStoreThatNeverAnswers meets a connection that nobody answers
 // for an hour: passes fail and are repeated, and the log stays readable.
 func TestMonitorOutlivesAStoreThatNeverAnswers(t *testing.T) {

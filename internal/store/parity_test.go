@@ -21,6 +21,7 @@ var oneSided = map[string]string{
 	"PrunableJobs":       "Postgres finds them in PruneJobs",
 	"PruneJobEvents":     "Postgres forgets them in PruneJobs",
 	"RecordPlan":         "Postgres writes the job's row in PlanSubmissions",
+	"StalledJobs":        "Postgres finds them in RecoverStalledJobs",
 	"RunningJob":         "Postgres locks the row inside each statement",
 }
 

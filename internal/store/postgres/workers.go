@@ -190,13 +190,39 @@ func (s *Store) Recover(ctx context.Context, limit int) (job.Recovered, error) {
 	}
 }
 
+// RecoverStalled moves jobs of live workers that make no progress.
+func (s *Store) RecoverStalled(ctx context.Context, threshold time.Duration, limit int) (job.Recovered, error) {
+	if err := checkStalled(threshold, limit); err != nil {
+		return job.Recovered{}, fmt.Errorf("recover stalled jobs: %w", err)
+	}
+	moved, err := s.moveBack(ctx, "recover stalled jobs", "RecoverStalledJobs", limit, micros(threshold))
+	return job.Recovered{Jobs: moved}, err
+}
+
+func checkStalled(threshold time.Duration, limit int) error {
+	switch {
+	case threshold <= 0:
+		return &job.InvalidError{Field: "threshold", Reason: "must be positive"}
+	case limit <= 0:
+		return &job.InvalidError{Field: "limit", Reason: "must be positive"}
+	}
+	return nil
+}
+
 func (s *Store) recoverBatch(ctx context.Context, limit int) ([]job.RecoveredJob, error) {
+	return s.moveBack(ctx, "recover jobs", "RecoverJobs", limit)
+}
+
+// moveBack runs a statement that takes jobs from their owners; more are its
+// arguments after those that all such statements share.
+func (s *Store) moveBack(ctx context.Context, act, statement string, limit int, more ...any) ([]job.RecoveredJob, error) {
 	crash := backoff.Policy{Base: s.config.BackoffBase, Cap: s.config.BackoffCap}
-	moved, err := all(ctx, s, "recover jobs", "RecoverJobs", func(row pgx.CollectableRow) (r job.RecoveredJob, err error) {
+	args := append([]any{limit, job.QuarantineAfter, micros(crash.Ceiling(1)), micros(crash.Ceiling(1 << 20)), s.config.Hints}, more...)
+	moved, err := all(ctx, s, act, statement, func(row pgx.CollectableRow) (r job.RecoveredJob, err error) {
 		err = row.Scan((*nullID)(&r.ID), &r.Kind, &r.Fence, (*nullText)(&r.State), &r.Crashes, &r.Quarantined, &r.Cause,
 			(*nullID)(&r.WorkerID), &r.ValueCents)
 		return r, err
-	}, limit, job.QuarantineAfter, micros(crash.Ceiling(1)), micros(crash.Ceiling(1<<20)), s.config.Hints)
+	}, args...)
 	if len(moved) > 0 {
 		s.bell.ring()
 	}

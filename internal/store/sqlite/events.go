@@ -56,8 +56,9 @@ func byOwner(e job.Event) job.Event {
 // forgets it with the next claim.
 type attemptDetail struct {
 	store.Ended
-	Signature string    `json:"signature,omitempty"`
-	Until     time.Time `json:"until,omitzero"` // a snooze's
+	Signature  string    `json:"signature,omitempty"`
+	ProgressAt time.Time `json:"progress_at,omitzero"` // where there was too little of it
+	Until      time.Time `json:"until,omitzero"`       // a snooze's
 }
 
 func attemptOf(j *job.Job) attemptDetail {

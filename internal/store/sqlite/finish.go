@@ -155,7 +155,7 @@ func (t *tx) fail(j job.Job, f job.Failure) (job.State, error) {
 	}
 	e := byOwner(eventOf(job.EventJobRetried, &j, after.State))
 	e.Cause = f.Cause
-	return after.State, t.settle(q.FailJob, &j, &after, e)
+	return after.State, t.settle(q.FailJob, &j, &after, e, attemptOf(&j))
 }
 
 // again makes a job due after a delay, with nothing left of its attempt.
@@ -166,20 +166,21 @@ func (t *tx) again(j *job.Job, delay time.Duration) {
 }
 
 // settle writes the end of an attempt that did not succeed, FailJob's or
-// RecoverJobs' way: the row, the event e (or that of a dead letter), and the alert
-// or hint that goes with it.
-func (t *tx) settle(text string, before, after *job.Job, e job.Event) error {
-	d := attemptOf(before)
+// RecoverJobs' way: the row, the event e (or that of a dead letter) with the detail d,
+// and the alert or hint that goes with it. guard are the statement's own arguments.
+func (t *tx) settle(text string, before, after *job.Job, e job.Event, d attemptDetail, guard ...any) error {
 	d.Class, d.Signature = after.Class, after.Signature
 	var finished any
 	if after.State == job.Failed {
 		e.Type, finished = job.EventJobFailed, t.now
 	}
 	e.Detail = detail(d)
-	err := t.must(text, before.ID.String(), before.Fence, string(after.State), after.DueAt.UnixMicro(), finished,
+	args := append([]any{
+		before.ID.String(), before.Fence, string(after.State), after.DueAt.UnixMicro(), finished,
 		microsOrNull(after.ClaimedAt), microsOrNull(after.ProgressAt), after.Quarantined,
-		after.Cause, after.Class, after.Signature)
-	if err != nil {
+		after.Cause, after.Class, after.Signature,
+	}, guard...)
+	if err := t.must(text, args...); err != nil {
 		return err
 	}
 	if err := t.record(e); err != nil {

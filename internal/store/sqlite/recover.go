@@ -8,14 +8,14 @@ import (
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
-// recoverable is a running job whose owner is retired.
+// recoverable is a running job that may be taken from its owner.
 type recoverable struct {
 	job.Job
-	retired string // why the owner was
+	cause string // of the owner's retirement, or job.NoProgress
 }
 
 func scanRecoverable(r row) (o recoverable, err error) {
-	err = r.Scan(append([]any{&o.retired}, jobFields(&o.Job)...)...)
+	err = r.Scan(append([]any{&o.cause}, jobFields(&o.Job)...)...)
 	return o, err
 }
 
@@ -35,36 +35,87 @@ func (s *Store) Recover(ctx context.Context, limit int) (job.Recovered, error) {
 	return done, nil
 }
 
+// RecoverStalled implements [job.Recoverer].
+func (s *Store) RecoverStalled(ctx context.Context, threshold time.Duration, limit int) (job.Recovered, error) {
+	if err := checkStalled(threshold, limit); err != nil {
+		return job.Recovered{}, fmt.Errorf("recover stalled jobs: %w", err)
+	}
+	var done job.Recovered
+	err := s.write(ctx, func(t *tx) (err error) {
+		done, err = t.recoverStalled(threshold, limit)
+		return err
+	})
+	if err != nil {
+		return job.Recovered{}, fmt.Errorf("recover stalled jobs: %w", err)
+	}
+	return done, nil
+}
+
+func checkStalled(threshold time.Duration, limit int) error {
+	switch {
+	case threshold <= 0:
+		return &job.InvalidError{Field: "threshold", Reason: "must be positive"}
+	case limit <= 0:
+		return &job.InvalidError{Field: "limit", Reason: "must be positive"}
+	}
+	return nil
+}
+
 func (t *tx) recover(limit int) (done job.Recovered, err error) {
 	found, err := all(t, scanRecoverable, q.RecoverableJobs, limit)
 	if err != nil {
 		return done, err
 	}
+	return t.takeAll(found, t.takeBack)
+}
+
+func (t *tx) recoverStalled(threshold time.Duration, limit int) (done job.Recovered, err error) {
+	found, err := all(t, func(r row) (o recoverable, err error) {
+		o.Job, err = scanJob(r)
+		o.cause = job.NoProgress
+		return o, err
+	}, q.StalledJobs, limit, t.now-threshold.Microseconds(), t.now)
+	if err != nil {
+		return done, err
+	}
+	return t.takeAll(found, func(o *recoverable) (job.Job, error) {
+		return t.crashed(q.RecoverStalledJobs, o, "the handler made no progress", o.ProgressAt.UnixMicro())
+	})
+}
+
+// takeAll moves each of the jobs that were found.
+func (t *tx) takeAll(found []recoverable, take func(*recoverable) (after job.Job, err error)) (done job.Recovered, err error) {
 	for i := range found {
 		o := &found[i]
-		after, err := t.takeBack(o)
+		after, err := take(o)
 		if err != nil {
 			return job.Recovered{}, fmt.Errorf("job %s: %w", o.ID, err)
 		}
 		done.Jobs = append(done.Jobs, job.RecoveredJob{
 			ID: o.ID, Kind: o.Kind, Fence: o.Fence, State: after.State, Crashes: after.Crashes,
-			Quarantined: after.Quarantined, Cause: o.retired, WorkerID: o.WorkerID, ValueCents: o.ValueCents,
+			Quarantined: after.Quarantined, Cause: o.cause, WorkerID: o.WorkerID, ValueCents: o.ValueCents,
 		})
 	}
 	return done, nil
 }
 
-// takeBack moves one job. An owner that left in order costs it nothing; any other
-// end of its owner is a crash.
+// takeBack moves one job of a retired owner. One that left in order costs the job
+// nothing; any other end of its owner is a crash.
 func (t *tx) takeBack(o *recoverable) (after job.Job, err error) {
-	after = o.Job
-	if o.retired == job.RetiredStopped {
+	if o.cause == job.RetiredStopped {
+		after = o.Job
 		after.State = job.Pending
-		return after, t.release(&o.Job, eventOf(job.EventJobReleased, &o.Job, job.Pending), o.retired)
+		return after, t.release(&o.Job, eventOf(job.EventJobReleased, &o.Job, job.Pending), o.cause)
 	}
+	return t.crashed(q.RecoverJobs, o, "the worker was lost: "+o.cause)
+}
+
+// crashed moves one job by a statement whose arguments are those of settle and guard.
+func (t *tx) crashed(text string, o *recoverable, why string, guard ...any) (after job.Job, err error) {
+	after = o.Job
 	after.Crashes++
 	after.Class = job.ClassCrash
-	after.Cause = fmt.Sprintf("the worker was lost: %s", o.retired)
+	after.Cause = why
 	after.Signature = job.Signature(after.Class, after.Cause)
 	if after.Crashes >= o.CrashBudget {
 		after.State = job.Failed
@@ -73,18 +124,22 @@ func (t *tx) takeBack(o *recoverable) (after job.Job, err error) {
 		t.again(&after, t.store.afterCrash(after.Crashes))
 	}
 	e := eventOf(job.EventJobRecovered, &o.Job, after.State)
-	e.Cause = o.retired
+	e.Cause = o.cause
 	if after.State == job.Failed {
 		e.Cause = after.Cause
 	}
-	if err := t.settle(q.RecoverJobs, &o.Job, &after, e); err != nil {
+	d := attemptOf(&o.Job)
+	if o.cause == job.NoProgress {
+		d.ProgressAt = o.ProgressAt
+	}
+	if err := t.settle(text, &o.Job, &after, e, d, guard...); err != nil {
 		return after, err
 	}
 	if !after.Quarantined || o.Quarantined || after.State == job.Failed {
 		return after, nil
 	}
 	e = eventOf(job.EventJobQuarantined, &o.Job, "")
-	e.From, e.Cause, e.Detail = "", o.retired, detail(map[string]int{"crashes": after.Crashes})
+	e.From, e.Cause, e.Detail = "", o.cause, detail(map[string]int{"crashes": after.Crashes})
 	return after, t.record(e)
 }
 

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,6 +20,12 @@ var recoverPromises = []promise{
 	{name: "TwoRecoverersMoveEachJobOnce", holds: recoverOnce},
 	{name: "RecoverOrFinishOneOfThemWins", holds: recoverRacesFinish},
 	{name: "APruneNeverStrandsAJob", holds: pruneNeverStrands},
+	{name: "AJobWithoutProgressIsTakenFromItsLiveWorker", holds: stalledIsTaken},
+	{name: "AJobThatProgressesIsLeftAlone", holds: progressProtects},
+	{name: "OnlyJobsOfLiveWorkersStall", holds: stalledNeedsALiveOwner},
+	{name: "JobsThatStallAgainAreQuarantinedAndThenDead", holds: stallsEnd},
+	{name: "TwoWhoRecoverStalledJobsMoveEachOnce", holds: stalledOnce},
+	{name: "StalledOrFinishedOneOfThemWins", holds: stalledRacesFinish},
 }
 
 // crash ends the job's worker and recovers what it ran; it returns what became
@@ -300,4 +308,213 @@ func pruneNeverStrands(b *bed) {
 	if len(moved) != 1 || moved[0].ID != j.ID {
 		b.Fatalf("recovery moved %v, want the job whose owner died long ago", moved)
 	}
+}
+
+// stall is the threshold of the suite, shorter than its lease.
+const stall = time.Minute
+
+// stalled moves every job of live workers that makes no progress.
+func (b *bed) stalled() []job.RecoveredJob {
+	b.Helper()
+	r, err := b.Store.RecoverStalled(b.ctx, stall, 1000)
+	b.must(err)
+	return r.Jobs
+}
+
+func stalledIsTaken(b *bed) {
+	for _, c := range []struct {
+		threshold time.Duration
+		limit     int
+	}{{0, 1}, {-time.Second, 1}, {stall, 0}} {
+		_, err := b.Store.RecoverStalled(b.ctx, c.threshold, c.limit)
+		if invalid := (*job.InvalidError)(nil); !errors.As(err, &invalid) {
+			b.Errorf("threshold %s, limit %d: error %v, want an InvalidError", c.threshold, c.limit, err)
+		}
+	}
+
+	j := b.running(order())
+	b.Advance(stall / 2)
+	b.enqueueOne(order())
+	other := b.claimOne(j.WorkerID)
+	b.equal("taken before the threshold", len(b.stalled()), 0)
+	b.Advance(stall/2 + time.Second)
+	b.equal("taken", b.stalled(), []job.RecoveredJob{{
+		ID: j.ID, Kind: j.Kind, Fence: 1, State: job.Pending, Crashes: 1,
+		Cause: job.NoProgress, WorkerID: j.WorkerID, ValueCents: j.ValueCents,
+	}})
+	b.equal("taken a second time", len(b.stalled()), 0)
+	b.equal("the worker's other job", b.job(other.ID), other)
+
+	got := b.job(j.ID)
+	b.equal("state", got.State, job.Pending)
+	b.equal("crashes, failures, attempt, fence", []int64{int64(got.Crashes), int64(got.Failures), int64(got.Attempt), got.Fence}, []int64{1, 0, 1, 1})
+	b.equal("cause, class, signature", []string{got.Cause, got.Class, got.Signature},
+		[]string{"the handler made no progress", job.ClassCrash, job.Signature(job.ClassCrash, "the handler made no progress")})
+	e := b.lastEvent(j.ID, job.EventJobRecovered)
+	var told struct {
+		ClaimedAt  time.Time `json:"claimed_at"`
+		ProgressAt time.Time `json:"progress_at"`
+		Attempt    int       `json:"attempt"`
+	}
+	b.must(json.Unmarshal(e.Detail, &told))
+	b.equal("claim, progress and attempt told", []any{told.ClaimedAt, told.ProgressAt, told.Attempt}, []any{j.ClaimedAt, j.ProgressAt, 1})
+	b.story(e, job.Event{
+		Type: job.EventJobRecovered, JobID: j.ID, WorkerID: j.WorkerID, Fence: 1, Cause: job.NoProgress,
+		Actor: job.ActorSystem, From: "in_progress", To: "pending",
+	})
+
+	p, err := b.Store.Beat(b.ctx, j.WorkerID, lease, []job.Held{{Lease: j.Lease(), Progressed: true}, {Lease: other.Lease()}})
+	b.must(err)
+	b.equal("what the owner's beat tells it", p.Lost, []job.Lost{{Lease: j.Lease(), State: job.Pending}})
+	next := b.claimOne(b.worker())
+	b.equal("the next attempt and fence", []int64{int64(next.Attempt), next.Fence}, []int64{2, 2})
+	b.equal("alerts", len(b.messages(job.MessageAlert)), 0)
+	lost, err := b.Store.Complete(b.ctx, j.Lease())
+	b.must(err)
+	b.equal("completions refused", lost, []job.Lease{j.Lease()})
+}
+
+func progressProtects(b *bed) {
+	j := b.running(order())
+	for range 3 {
+		b.Advance(stall - time.Second)
+		_, err := b.Store.Beat(b.ctx, j.WorkerID, lease, []job.Held{{Lease: j.Lease(), Progressed: true}})
+		b.must(err)
+		b.equal("taken from a handler that gets further", len(b.stalled()), 0)
+	}
+	b.Advance(stall - time.Second)
+	b.must(b.Store.Progress(b.ctx, j.Lease()))
+	b.equal("taken after progress that was told at once", len(b.stalled()), 0)
+	b.Advance(stall + time.Second)
+	b.equal("taken when it stands still after all", len(b.stalled()), 1)
+}
+
+func stalledNeedsALiveOwner(b *bed) {
+	over, retired := b.running(order()), b.running(order())
+	b.Advance(lease + time.Second)
+	b.must(b.Store.Retire(b.ctx, retired.WorkerID, job.RetiredLockLost, job.By{Actor: job.ActorSystem}))
+	b.equal("taken from workers without a lease", len(b.stalled()), 0)
+	b.expire(over.WorkerID)
+	causes := map[job.ID]string{}
+	for _, r := range b.recover() {
+		causes[r.ID] = r.Cause
+	}
+	b.equal("their own causes", causes, map[job.ID]string{over.ID: job.RetiredLeaseExpired, retired.ID: job.RetiredLockLost})
+}
+
+func stallsEnd(b *bed) {
+	s := order()
+	s.CrashBudget = 3
+	j := b.running(s)
+	again := func() job.RecoveredJob {
+		b.Helper()
+		b.Advance(stall + time.Second)
+		moved := b.stalled()
+		if len(moved) != 1 {
+			b.Fatalf("%d jobs taken, want 1", len(moved))
+		}
+		return moved[0]
+	}
+	b.equal("after the first", []any{again().State, b.job(j.ID).Quarantined}, []any{job.Pending, false})
+	b.claimOne(b.worker())
+	r := again()
+	b.equal("after the second", []any{r.State, r.Crashes, r.Quarantined}, []any{job.Pending, 2, true})
+	b.equal("cause of the quarantine", b.lastEvent(j.ID, job.EventJobQuarantined).Cause, job.NoProgress)
+	b.Advance(time.Hour)
+	last := b.claimQuarantined(b.worker())
+	from := b.now()
+	r = again()
+	b.equal("after the third", []any{r.State, r.Crashes, r.ValueCents}, []any{job.Failed, 3, int64(14900)})
+	b.deadLetter(last, from, job.ClassCrash, "the handler made no progress")
+}
+
+func stalledOnce(b *bed) {
+	const n = 90
+	b.noops(n)
+	b.claim(b.worker(), n)
+	b.Advance(stall + time.Second)
+	var mu sync.Mutex
+	moved := map[job.ID]int{}
+	b.atOnce(4, func(i int, s Store) {
+		for range n {
+			r, err := s.RecoverStalled(b.ctx, stall, 7)
+			if err != nil {
+				b.Errorf("recoverer %d: %v", i, err)
+				return
+			}
+			if len(r.Jobs) > 7 {
+				b.Errorf("one batch moved %d jobs, limit 7", len(r.Jobs))
+			}
+			if len(r.Jobs) == 0 {
+				return
+			}
+			mu.Lock()
+			for _, j := range r.Jobs {
+				moved[j.ID]++
+			}
+			mu.Unlock()
+		}
+	})
+	for _, j := range b.stalled() {
+		moved[j.ID]++
+	}
+	b.equal("jobs taken", len(moved), n)
+	for id, times := range moved {
+		if times != 1 || b.job(id).Crashes != 1 {
+			b.Errorf("job %s was taken %d times, crashes %d", id, times, b.job(id).Crashes)
+		}
+	}
+}
+
+// stalledRacesFinish lets a live worker finish its jobs, or get further with them,
+// while they are taken for stalled: each goes exactly one way.
+func stalledRacesFinish(b *bed) {
+	const rounds, n = 8, 16
+	other := b.second()
+	for round := range rounds {
+		b.noops(n)
+		w := b.worker()
+		jobs := b.claim(w, n)
+		b.equal("jobs to fight about", len(jobs), n)
+		b.Advance(stall + time.Second)
+		taken := map[job.ID]bool{}
+		done := make(chan error)
+		go func() {
+			var err error
+			for range n {
+				var r job.Recovered
+				r, err = other.RecoverStalled(b.ctx, stall, 3)
+				for _, j := range r.Jobs {
+					taken[j.ID] = true
+				}
+				if err != nil || len(r.Jobs) == 0 {
+					break
+				}
+			}
+			done <- err
+		}()
+		lost := map[job.ID]bool{}
+		for i := 0; i < n; i += 2 {
+			gone, err := b.Store.Complete(b.ctx, jobs[i].Lease())
+			b.must(err)
+			for _, l := range gone {
+				lost[l.JobID] = true
+			}
+			if err := b.Store.Progress(b.ctx, jobs[i+1].Lease()); err != nil {
+				b.fails("progress of a job that was taken", err, job.ErrLeaseLost)
+				lost[jobs[i+1].ID] = true
+			}
+		}
+		b.must(<-done)
+		b.equal(fmt.Sprintf("round %d: what was taken is what the worker lost", round), taken, lost)
+		for _, j := range b.claim(b.worker(), n) {
+			b.complete(j.Lease())
+		}
+		for i := 1; i < n; i += 2 {
+			if !lost[jobs[i].ID] {
+				b.complete(jobs[i].Lease())
+			}
+		}
+	}
+	b.equal("completed at the end", b.counts()[job.Completed], int64(rounds*n))
 }

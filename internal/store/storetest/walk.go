@@ -54,7 +54,7 @@ func (w *walk) steps() []func(*rapid.T) {
 		w.claim, w.claim, w.claim, w.claim, w.claim, w.claim, w.claim, w.claim,
 		w.claim, w.claim, w.claim, w.claim, w.claim, w.claim, w.claim, w.claim,
 		w.complete, w.release, w.release, w.fail, w.fail, w.fail, w.snooze, w.snooze, w.progress,
-		w.retire, w.retire, w.retire, w.retireExpired, w.recover, w.recover, w.recover,
+		w.retire, w.retire, w.retire, w.retireExpired, w.recover, w.recover, w.recover, w.recoverStalled,
 		w.cancel, w.cancelRunning, w.redrive, w.redrive, w.pause, w.pause,
 	}
 }
@@ -375,6 +375,32 @@ func (w *walk) recover(t *rapid.T) {
 		}
 		w.equal("recovered", []any{r.State, r.Fence, r.Crashes, r.Quarantined}, []any{j.State, j.Fence, j.Crashes, j.Quarantined})
 	}
+}
+
+// recoverStalled takes what stands still by the rows' own account: the model keeps
+// no times of progress.
+func (w *walk) recoverStalled(t *rapid.T) {
+	threshold := walkLease(1 + even(t, "threshold", 3))
+	before := w.now()
+	stale := map[job.ID]bool{}
+	for _, j := range w.jobs {
+		if j.State == job.InProgress && w.live(w.workerOf(j.WorkerID)) && w.job(j.ID).ProgressAt.Before(before.Add(-threshold)) {
+			stale[j.ID] = true
+		}
+	}
+	got, err := w.store(t).RecoverStalled(w.ctx, threshold, 1000)
+	w.must(err)
+	taken := map[job.ID]bool{}
+	for _, r := range got.Jobs {
+		taken[r.ID] = true
+		j := w.jobOf(r.ID)
+		if j.State != job.InProgress {
+			w.Fatalf("took a job that is %s", j.State)
+		}
+		w.crashed(j)
+		w.equal("taken", []any{r.State, r.Fence, r.Crashes, r.Quarantined}, []any{j.State, j.Fence, j.Crashes, j.Quarantined})
+	}
+	w.equal("jobs taken for want of progress", taken, stale)
 }
 
 // crashed counts a crash of the job's owner.

@@ -487,6 +487,86 @@ hinted AS (
 SELECT id, kind, fence, state, crashes, quarantined, retired_cause, worker_id, value_cents
   FROM moved;
 
+-- name: RecoverStalledJobs
+-- Jobs of workers that live, without progress for $6. The UPDATE repeats fence, state
+-- and progress on the row it changes: a handler that got further in the last moment
+-- keeps its job. Whatever became of the owner meanwhile, the job is taken once. The
+-- rest is as in RecoverJobs.
+WITH stale AS MATERIALIZED (
+    SELECT j.id, j.fence, j.claimed_at, j.progress_at, j.crashes + 1 >= j.crash_budget AS dead
+      FROM jobs j
+      JOIN workers w ON w.id = j.worker_id
+     WHERE j.state = 'in_progress' AND j.progress_at <= statement_timestamp() - $6::bigint * interval '1 microsecond'
+       AND w.retired_at IS NULL AND w.lease_until > statement_timestamp()
+     LIMIT $1
+       FOR UPDATE OF j SKIP LOCKED
+),
+moved AS (
+    UPDATE jobs j
+       SET state = CASE WHEN dead THEN 'failed' ELSE 'pending' END,
+           crashes = crashes + 1,
+           quarantined = quarantined OR NOT dead AND crashes + 1 >= $2::integer,
+           due_at = CASE
+               WHEN dead THEN due_at
+               WHEN crashes = 0 THEN clock_timestamp()
+               ELSE clock_timestamp()
+                   + random() * least($3::bigint * power(2, least(crashes - 1, 30)), $4::bigint) * interval '1 microsecond'
+           END,
+           finished_at = CASE WHEN dead THEN clock_timestamp() END,
+           claimed_at = CASE WHEN dead THEN j.claimed_at END,
+           progress_at = CASE WHEN dead THEN j.progress_at END,
+           cause = 'the handler made no progress',
+           class = 'crash',
+           signature = 'crash: the handler made no progress'
+      FROM stale
+     WHERE j.id = stale.id AND j.fence = stale.fence AND j.state || '' = 'in_progress'
+       AND j.progress_at = stale.progress_at
+    RETURNING j.*, stale.claimed_at AS was_claimed_at, stale.progress_at AS was_progress_at
+),
+told AS (
+    INSERT INTO events (id, at, type, job_id, order_id, customer_id, worker_id, fence, actor, from_state, to_state, cause, detail)
+    SELECT directorybolt_uuid7(), clock_timestamp(),
+           CASE WHEN state = 'failed' THEN 'job.failed' ELSE 'job.recovered' END,
+           id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id, worker_id, fence, 'system', 'in_progress', state,
+           CASE WHEN state = 'failed' THEN cause ELSE 'no_progress' END,
+           jsonb_strip_nulls(jsonb_build_object(
+               'claimed_at', to_char(was_claimed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+               'progress_at', to_char(was_progress_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+               'attempt', attempt, 'class', class))
+      FROM moved
+),
+quarantine AS (
+    INSERT INTO events (id, at, type, job_id, order_id, customer_id, worker_id, fence, actor, cause, detail)
+    SELECT directorybolt_uuid7(), clock_timestamp(), 'job.quarantined', id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id, worker_id, fence,
+           'system', 'no_progress', jsonb_build_object('crashes', crashes)
+      FROM moved
+     WHERE quarantined AND state = 'pending' AND crashes = $2
+),
+alerted AS (
+    INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
+    SELECT directorybolt_uuid7(), 'alert', 'dead_letter:' || id,
+           jsonb_strip_nulls(jsonb_build_object('v', 1, 'job_id', id, 'customer_id', customer_id, 'kind', kind,
+               'cause', cause, 'class', class, 'signature', signature, 'value_cents', value_cents,
+               'canary', nullif(canary, false), 'at', to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
+           finished_at, finished_at
+      FROM moved
+     WHERE state = 'failed'
+        ON CONFLICT (kind, key) WHERE sent_at IS NULL
+        DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
+            attempts = 0, created_at = excluded.created_at
+),
+hinted AS (
+    INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
+    SELECT directorybolt_uuid7(), 'hint', id::text, jsonb_build_object('v', 1, 'job_id', id), due_at, clock_timestamp()
+      FROM moved
+     WHERE $5::boolean AND state = 'pending'
+        ON CONFLICT (kind, key) WHERE sent_at IS NULL
+        DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
+            attempts = 0, created_at = excluded.created_at
+)
+SELECT id, kind, fence, state, crashes, quarantined, 'no_progress', worker_id, value_cents
+  FROM moved;
+
 -- name: CancelJob
 -- The lock is taken before the state is read, so that the event tells the state
 -- that was really left; a completion at the same moment wins or finds it cancelled.

@@ -155,6 +155,25 @@ UPDATE jobs
  WHERE id = ?1 AND fence = ?2 AND state = 'in_progress'
    AND worker_id IN (SELECT id FROM workers WHERE retired_at IS NOT NULL);
 
+-- name: StalledJobs
+-- Jobs of workers that live, without progress since ?2.
+SELECT j.id, j.kind, j.state, j.priority, j.due_at, j.customer_id, j.package, j.quota, j.shortfall,
+    j.value_cents, j.canary, j.payload, j.fence, j.attempt, j.failures, j.crashes, j.max_attempts, j.crash_budget,
+    j.quarantined, j.redrives, j.worker_id, j.created_at, j.claimed_at, j.progress_at, j.finished_at, j.cause, j.class,
+    j.signature, j.idempotency_key
+  FROM jobs AS j INDEXED BY jobs_for_recovery
+ CROSS JOIN workers AS w ON w.id = j.worker_id
+ WHERE j.state = 'in_progress' AND j.progress_at <= ?2 AND w.retired_at IS NULL AND w.lease_until > ?3
+ LIMIT ?1;
+
+-- name: RecoverStalledJobs
+-- The guard repeats what justified the move: same fence, still in progress, and no
+-- progress since it was read (?12).
+UPDATE jobs
+   SET state = ?3, crashes = crashes + 1, due_at = ?4, finished_at = ?5, claimed_at = ?6, progress_at = ?7,
+       quarantined = ?8, cause = ?9, class = ?10, signature = ?11
+ WHERE id = ?1 AND fence = ?2 AND state = 'in_progress' AND progress_at = ?12;
+
 -- name: CancelJob
 UPDATE jobs
    SET state = 'cancelled', finished_at = ?2, cause = ?3
