@@ -287,8 +287,20 @@ func (h house) process(s backend, catalog *directory.Catalog) (*process, error) 
 	if err != nil {
 		return nil, err
 	}
-	monitor := stale.New(stale.Config{Store: s, Interval: h.config.LivenessInterval(), Log: h.log, Metrics: h.metrics})
+	monitor := h.monitor(s)
 	return &process{worker: pool.Run, services: []func(context.Context) error{monitor.Run}, close: client.Close}, nil
+}
+
+// monitor is the stale monitor, as every process that has one runs it.
+func (h house) monitor(s backend) *stale.Monitor {
+	return stale.New(stale.Config{
+		Store:      s,
+		Interval:   h.config.LivenessInterval(),
+		Lease:      h.config.Lease,
+		StallAfter: h.config.StallAfter(),
+		Log:        h.log,
+		Metrics:    h.metrics,
+	})
 }
 
 // webClient is what all methods visit directories with. It says honestly who

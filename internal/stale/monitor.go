@@ -2,7 +2,8 @@
 // frozen, retires them, and gives their jobs to live ones. One pass may run in any
 // number of processes at once; the store sees to it that the work is done once.
 //
-// Its detector here is the lease; others join the same pass.
+// Its detectors are the lease, which finds workers that died or froze, and progress,
+// which finds handlers that hang in a worker that is well. Others join the same pass.
 //
 // Nobody is judged for a time in which nobody could beat: when the store was away,
 // or this machine slept, all leases ran out and all workers may be well. After such
@@ -40,8 +41,13 @@ type Config struct {
 	Store    job.Recoverer // required
 	Interval time.Duration // between passes; 5 s, at most MaxInterval
 	Lease    time.Duration // of the workers; 20 s
-	Log      *slog.Logger  // nil: slog.Default()
-	Metrics  Metrics       // nil: none
+
+	// StallAfter is how long a job may go without progress. Zero: for ever. Progress
+	// travels with the beat, so less than a Lease means a Lease.
+	StallAfter time.Duration
+
+	Log     *slog.Logger // nil: slog.Default()
+	Metrics Metrics      // nil: none
 
 	clock func() time.Duration // tests; nil: bootclock.Now
 }
@@ -70,6 +76,9 @@ func New(c Config) *Monitor {
 	c.Interval = min(c.Interval, MaxInterval)
 	if c.Lease <= 0 {
 		c.Lease = 20 * time.Second
+	}
+	if c.StallAfter > 0 {
+		c.StallAfter = max(c.StallAfter, c.Lease)
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -109,7 +118,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 }
 
 // Pass retires the workers whose lease is over and moves the jobs of all retired
-// workers. What it did before an error is in the result.
+// workers, and those that make no progress. What it did before an error is in the
+// result.
 func (m *Monitor) Pass(ctx context.Context) (Result, error) {
 	begun := time.Now()
 	r, err := m.pass(ctx)
@@ -117,31 +127,42 @@ func (m *Monitor) Pass(ctx context.Context) (Result, error) {
 	return r, err
 }
 
-func (m *Monitor) pass(ctx context.Context) (Result, error) {
+func (m *Monitor) pass(ctx context.Context) (r Result, err error) {
 	begun := m.clock()
-	retired, err := m.judge(ctx, begun)
+	var faults [3]error
+	spared := m.spares(ctx, begun)
+	if !spared {
+		r.Retired, faults[0] = m.retire(ctx)
+	}
 	// Jobs of workers retired earlier, or by somebody else, are moved even when
 	// this pass could retire nobody.
-	recovered, recoverErr := m.recoverAll(ctx)
-	err = errors.Join(err, recoverErr)
+	r.Recovered, faults[1] = m.recoverAll(ctx, "recover jobs of retired workers", m.Store.Recover)
+	if !spared && m.StallAfter > 0 {
+		var stalled []job.RecoveredJob
+		stalled, faults[2] = m.recoverAll(ctx, "recover stalled jobs", m.recoverStalled)
+		r.Recovered = append(r.Recovered, stalled...)
+	}
+	err = errors.Join(faults[:]...)
 	if err == nil {
 		m.looked = begun
 	}
-	return Result{Retired: retired, Recovered: recovered}, err
+	return r, err
 }
 
-// judge retires the workers whose lease is over, unless they may have had no
-// chance to beat.
-func (m *Monitor) judge(ctx context.Context, now time.Duration) ([]job.Worker, error) {
+// spares reports whether nobody may be judged now: the workers may have had no
+// chance to beat, or to tell of their progress.
+func (m *Monitor) spares(ctx context.Context, now time.Duration) bool {
 	if gap := now - m.looked; m.looked > 0 && gap > m.Interval+m.Lease/2 {
 		if now >= m.spare {
 			m.Log.WarnContext(ctx, "no look at the workers for a while, their leases are spared once", "gap", gap, "spare", m.Lease)
 		}
 		m.spare = now + m.Lease
 	}
-	if now < m.spare {
-		return nil, nil
-	}
+	return now < m.spare
+}
+
+// retire declares the leases over that are.
+func (m *Monitor) retire(ctx context.Context) ([]job.Worker, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	retired, err := m.Store.RetireExpired(ctx)
@@ -155,27 +176,30 @@ func (m *Monitor) judge(ctx context.Context, now time.Duration) ([]job.Worker, e
 	return retired, nil
 }
 
-// recoverAll moves jobs until there is nothing left to do, and tells what it did
-// in a line for each cause.
-func (m *Monitor) recoverAll(ctx context.Context) (all []job.RecoveredJob, err error) {
+// recoverAll moves jobs, a batch at a time, until there is nothing left to do, and
+// tells what it did in a line for each cause.
+func (m *Monitor) recoverAll(ctx context.Context, act string, batch func(context.Context, int) (job.Recovered, error)) (all []job.RecoveredJob, err error) {
 	defer func() { m.tell(ctx, all) }()
 	for {
-		batch, err := m.recover(ctx)
+		moved, err := timed(ctx, batch)
 		if err != nil {
-			return all, fmt.Errorf("recover jobs of retired workers: %w", err)
+			return all, fmt.Errorf("%s: %w", act, err)
 		}
-		if len(batch) == 0 {
+		if len(moved.Jobs) == 0 {
 			return all, nil
 		}
-		all = append(all, batch...)
+		all = append(all, moved.Jobs...)
 	}
 }
 
-func (m *Monitor) recover(ctx context.Context) ([]job.RecoveredJob, error) {
+func timed(ctx context.Context, batch func(context.Context, int) (job.Recovered, error)) (job.Recovered, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	batch, err := m.Store.Recover(ctx, recoverBatch)
-	return batch.Jobs, err
+	return batch(ctx, recoverBatch)
+}
+
+func (m *Monitor) recoverStalled(ctx context.Context, limit int) (job.Recovered, error) {
+	return m.Store.RecoverStalled(ctx, m.StallAfter, limit)
 }
 
 func (m *Monitor) tell(ctx context.Context, moved []job.RecoveredJob) {

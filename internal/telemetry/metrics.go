@@ -58,7 +58,7 @@ func NewMetrics() *Metrics {
 	m.snoozed = m.counters("jobs_snoozed_total", "Jobs given back until a moment, uncounted.", "kind")
 	m.released = m.counters("jobs_released_total", "Jobs given back at shutdown, uncounted.", "kind")
 	m.cancelled = m.counters("jobs_cancelled_total", "Running jobs cancelled.", "kind")
-	m.recovered = m.counters("jobs_recovered_total", "Jobs taken back from a retired worker, by the cause of its end and the state they are in since.", "cause", "state")
+	m.recovered = m.counters("jobs_recovered_total", "Jobs taken back from a worker that was retired, by the cause of its end, or that lives, by no_progress; and the state they are in since.", "cause", "state")
 	m.retired = m.counters("workers_retired_total", "Workers whose lease was declared over.", "cause")
 	m.leasesLost = m.counters("leases_lost_total", "Leases that a worker found gone while it still held the job.", "kind")
 	m.fencedWrites = m.counters("fenced_writes_total", "Writes refused because their lease was no longer the latest.", "verb")
@@ -155,7 +155,7 @@ func (m *Metrics) WorkerRetired(cause string) {
 	}
 }
 
-// JobRecovered tells that a job was taken back from a retired worker.
+// JobRecovered tells that a job was taken back from its worker.
 func (m *Metrics) JobRecovered(cause string, state job.State) {
 	if m != nil {
 		m.recovered.WithLabelValues(cause, string(state)).Inc()
