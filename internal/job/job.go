@@ -203,6 +203,56 @@ type RecoveredJob struct {
 	ValueCents  int64  `json:"value_cents"`
 }
 
+// StaleJob is a running job that recovery takes, or is about to.
+type StaleJob struct {
+	ID          ID        `json:"id"`
+	Kind        string    `json:"kind"`
+	Detector    Detector  `json:"detector"`
+	Cause       string    `json:"cause"` // a Retired cause, NoProgress or NoOwner
+	Since       time.Time `json:"since"` // end of the lease, retirement, or last progress
+	Fence       int64     `json:"fence"`
+	Crashes     int       `json:"crashes"`
+	CrashBudget int       `json:"crash_budget"`
+	ValueCents  int64     `json:"value_cents"`
+	Canary      bool      `json:"canary,omitempty"`
+	WorkerID    ID        `json:"worker_id"`
+	Host        string    `json:"host,omitempty"`
+	PID         int       `json:"pid,omitempty"`
+	BeatAt      time.Time `json:"beat_at,omitzero"`
+	ClaimedAt   time.Time `json:"claimed_at"`
+	ProgressAt  time.Time `json:"progress_at"`
+}
+
+// NoOwner is the cause of a running job whose worker nobody knows.
+const NoOwner = "no_owner"
+
+// MostAhead bounds what [Reader] counts of a queue.
+const MostAhead = 10_000
+
+// Detector is what finds a stale job.
+type Detector string
+
+// Detectors.
+const (
+	Liveness   Detector = "liveness"    // the owner's lease is over
+	Progress   Detector = "progress"    // the owner lives, its handler hangs
+	DeathWatch Detector = "death_watch" // the owner's session ended
+	Orphan     Detector = "orphan"      // the owner left, or is unknown
+)
+
+// DetectorOf tells which detector finds jobs with the cause.
+func DetectorOf(cause string) Detector {
+	switch cause {
+	case RetiredLeaseExpired:
+		return Liveness
+	case RetiredLockLost:
+		return DeathWatch
+	case NoProgress:
+		return Progress
+	}
+	return Orphan
+}
+
 // By says who acts and why; staff acts are journalled with it.
 type By struct {
 	Actor  string // "system", "worker:ID", "key:ID" or "cli:USER"

@@ -109,6 +109,11 @@ type Recoverer interface {
 	// next beat tells it which it lost. An empty answer means that nothing is left,
 	// or that somebody else holds the rest at this moment.
 	RecoverStalled(ctx context.Context, threshold time.Duration, limit int) (Recovered, error)
+
+	// RecoverJob moves one job, for a person who names it, where Recover or
+	// RecoverStalled would; the event names by. ErrState when it is not stale: a
+	// worker whose lease is over must be retired first.
+	RecoverJob(ctx context.Context, id ID, threshold time.Duration, by By) (RecoveredJob, error)
 }
 
 // Operator is what people do to jobs. Each act is an event with actor and reason.
@@ -135,6 +140,13 @@ type Reader interface {
 	// History tells the job's story, oldest first: its events, and what the row
 	// itself records of the current attempt (creation, claim, end).
 	History(ctx context.Context, id ID) ([]Event, error)
+	// Stale lists up to limit running jobs that recovery takes, or is about to:
+	// owner retired, lease over, or no progress for longer than threshold. Those
+	// that wait longest come first.
+	Stale(ctx context.Context, threshold time.Duration, limit int) ([]StaleJob, error)
+	// Ahead counts the jobs of these kinds that claims take before the pending job
+	// id. Beyond [MostAhead] it stops counting.
+	Ahead(ctx context.Context, id ID, kinds []string) (int, error)
 	Pauses(ctx context.Context) ([]Pause, error)
 	// Now is the store's clock.
 	Now(ctx context.Context) (time.Time, error)

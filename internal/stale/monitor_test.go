@@ -321,6 +321,10 @@ func (s *silent) RecoverStalled(ctx context.Context, _ time.Duration, _ int) (jo
 	return s.Recover(ctx, 0)
 }
 
+func (s *silent) RecoverJob(context.Context, job.ID, time.Duration, job.By) (job.RecoveredJob, error) {
+	return job.RecoveredJob{}, errors.ErrUnsupported // a person's act
+}
+
 // TestMonitorOutlivesAStoreThatNeverAnswers meets a connection that nobody answers
 // for an hour: passes fail and are repeated, and the log stays readable.
 func TestMonitorOutlivesAStoreThatNeverAnswers(t *testing.T) {

@@ -36,8 +36,9 @@ ANALYZE jobs`
 			t.Fatal(err)
 		}
 		for statement, args := range map[string][]any{
-			"RecoverJobs":        {1000, job.QuarantineAfter, 1, 1, false},
-			"RecoverStalledJobs": {1000, job.QuarantineAfter, 1, 1, false, 1},
+			"RecoverJobs":        {1000, job.QuarantineAfter, 1, 1, false, nil, "system", nil},
+			"RecoverStalledJobs": {1000, job.QuarantineAfter, 1, 1, false, nil, "system", nil, 1},
+			"StaleJobs":          {1, 1000},
 		} {
 			rows, err := conn.Query(t.Context(), "EXPLAIN "+postgres.Statement(statement), args...)
 			if err != nil {

@@ -195,8 +195,54 @@ func (s *Store) RecoverStalled(ctx context.Context, threshold time.Duration, lim
 	if err := checkStalled(threshold, limit); err != nil {
 		return job.Recovered{}, fmt.Errorf("recover stalled jobs: %w", err)
 	}
-	moved, err := s.moveBack(ctx, "recover stalled jobs", "RecoverStalledJobs", limit, micros(threshold))
+	moved, err := s.moveBack(ctx, "recover stalled jobs", "RecoverStalledJobs", taking{limit: limit}, micros(threshold))
 	return job.Recovered{Jobs: moved}, err
+}
+
+// RecoverJob moves one stale job for a person.
+func (s *Store) RecoverJob(ctx context.Context, id job.ID, threshold time.Duration, by job.By) (job.RecoveredJob, error) {
+	what := "recover job " + id.String()
+	if err := checkStalled(threshold, 1); err != nil {
+		return job.RecoveredJob{}, fmt.Errorf("%s: %w", what, err)
+	}
+	one := taking{limit: 1, only: id, by: by}
+	moved, err := s.moveBack(ctx, what, "RecoverJobs", one)
+	if err == nil && len(moved) == 0 {
+		moved, err = s.moveBack(ctx, what, "RecoverStalledJobs", one, micros(threshold))
+	}
+	if err != nil {
+		return job.RecoveredJob{}, err
+	}
+	if len(moved) > 0 {
+		return moved[0], nil
+	}
+	j, err := s.Job(ctx, id)
+	if err != nil {
+		return job.RecoveredJob{}, fmt.Errorf("%s: %w", what, err)
+	}
+	return job.RecoveredJob{}, fmt.Errorf("%s: it is %s and not stale: %w", what, j.State, job.ErrState)
+}
+
+// Stale lists running jobs that recovery takes or is about to.
+func (s *Store) Stale(ctx context.Context, threshold time.Duration, limit int) ([]job.StaleJob, error) {
+	if err := checkStalled(threshold, limit); err != nil {
+		return nil, fmt.Errorf("list stale jobs: %w", err)
+	}
+	return all(ctx, s, "list stale jobs", "StaleJobs", func(row pgx.CollectableRow) (j job.StaleJob, err error) {
+		err = row.Scan((*nullID)(&j.ID), &j.Kind, &j.Cause, (*nullTime)(&j.Since), &j.Fence, &j.Crashes, &j.CrashBudget,
+			&j.ValueCents, &j.Canary, (*nullID)(&j.WorkerID), &j.Host, &j.PID, (*nullTime)(&j.BeatAt),
+			(*nullTime)(&j.ClaimedAt), (*nullTime)(&j.ProgressAt))
+		j.Detector = job.DetectorOf(j.Cause)
+		return j, err
+	}, micros(threshold), limit)
+}
+
+// Ahead counts the jobs that claims take first.
+func (s *Store) Ahead(ctx context.Context, id job.ID, kinds []string) (int, error) {
+	return one(ctx, s, "count jobs ahead of "+id.String(), "JobsAhead", func(row pgx.CollectableRow) (n int, err error) {
+		err = row.Scan(&n)
+		return n, err
+	}, dbID(id), append([]string{}, kinds...), job.MostAhead)
 }
 
 func checkStalled(threshold time.Duration, limit int) error {
@@ -210,14 +256,24 @@ func checkStalled(threshold time.Duration, limit int) error {
 }
 
 func (s *Store) recoverBatch(ctx context.Context, limit int) ([]job.RecoveredJob, error) {
-	return s.moveBack(ctx, "recover jobs", "RecoverJobs", limit)
+	return s.moveBack(ctx, "recover jobs", "RecoverJobs", taking{limit: limit})
+}
+
+// taking says what a recovery takes, and for whom.
+type taking struct {
+	limit int
+	only  job.ID // zero: any
+	by    job.By // zero: the system
 }
 
 // moveBack runs a statement that takes jobs from their owners; more are its
 // arguments after those that all such statements share.
-func (s *Store) moveBack(ctx context.Context, act, statement string, limit int, more ...any) ([]job.RecoveredJob, error) {
+func (s *Store) moveBack(ctx context.Context, act, statement string, t taking, more ...any) ([]job.RecoveredJob, error) {
 	crash := backoff.Policy{Base: s.config.BackoffBase, Cap: s.config.BackoffCap}
-	args := append([]any{limit, job.QuarantineAfter, micros(crash.Ceiling(1)), micros(crash.Ceiling(1 << 20)), s.config.Hints}, more...)
+	args := append([]any{
+		t.limit, job.QuarantineAfter, micros(crash.Ceiling(1)), micros(crash.Ceiling(1 << 20)), s.config.Hints,
+		dbID(t.only), actor(t.by), dbText(plain(t.by.Reason)),
+	}, more...)
 	moved, err := all(ctx, s, act, statement, func(row pgx.CollectableRow) (r job.RecoveredJob, err error) {
 		err = row.Scan((*nullID)(&r.ID), &r.Kind, &r.Fence, (*nullText)(&r.State), &r.Crashes, &r.Quarantined, &r.Cause,
 			(*nullID)(&r.WorkerID), &r.ValueCents)

@@ -57,6 +57,7 @@ func byOwner(e job.Event) job.Event {
 type attemptDetail struct {
 	store.Ended
 	Signature  string    `json:"signature,omitempty"`
+	Reason     string    `json:"reason,omitempty"`     // of a person
 	ProgressAt time.Time `json:"progress_at,omitzero"` // where there was too little of it
 	Until      time.Time `json:"until,omitzero"`       // a snooze's
 }

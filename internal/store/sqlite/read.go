@@ -66,6 +66,36 @@ func (s *Store) Counts(ctx context.Context) (map[job.State]int64, error) {
 	return counts, nil
 }
 
+// Stale implements [job.Reader].
+func (s *Store) Stale(ctx context.Context, threshold time.Duration, limit int) ([]job.StaleJob, error) {
+	if err := checkStalled(threshold, limit); err != nil {
+		return nil, fmt.Errorf("list stale jobs: %w", err)
+	}
+	now := s.clock().UnixMicro()
+	stale, err := all(s.read(ctx), func(r row) (j job.StaleJob, err error) {
+		err = r.Scan(&j.ID, &j.Kind, &j.Cause, moment{&j.Since}, &j.Fence, &j.Crashes, &j.CrashBudget, &j.ValueCents, &j.Canary,
+			&j.WorkerID, maybe[string]{&j.Host}, count{&j.PID}, moment{&j.BeatAt}, moment{&j.ClaimedAt}, moment{&j.ProgressAt})
+		j.Detector = job.DetectorOf(j.Cause)
+		return j, err
+	}, q.StaleJobs, now, now-threshold.Microseconds(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list stale jobs: %w", s.explain(err))
+	}
+	return stale, nil
+}
+
+// Ahead implements [job.Reader].
+func (s *Store) Ahead(ctx context.Context, id job.ID, kinds []string) (int, error) {
+	n, err := one(s.read(ctx), func(r row) (n int, err error) {
+		err = r.Scan(&n)
+		return n, err
+	}, q.JobsAhead, id.String(), s.clock().UnixMicro(), list(append([]string{}, kinds...)), job.MostAhead)
+	if err != nil {
+		return 0, fmt.Errorf("count jobs ahead of %s: %w", id, s.explain(err))
+	}
+	return n, nil
+}
+
 // History implements [job.Reader].
 func (s *Store) History(ctx context.Context, id job.ID) ([]job.Event, error) {
 	var j job.Job

@@ -26,7 +26,7 @@ func (s *Store) Recover(ctx context.Context, limit int) (job.Recovered, error) {
 	}
 	var done job.Recovered
 	err := s.write(ctx, func(t *tx) (err error) {
-		done, err = t.recover(limit)
+		done, err = t.recover(taking{limit: limit})
 		return err
 	})
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Store) RecoverStalled(ctx context.Context, threshold time.Duration, lim
 	}
 	var done job.Recovered
 	err := s.write(ctx, func(t *tx) (err error) {
-		done, err = t.recoverStalled(threshold, limit)
+		done, err = t.recoverStalled(threshold, taking{limit: limit})
 		return err
 	})
 	if err != nil {
@@ -61,25 +61,63 @@ func checkStalled(threshold time.Duration, limit int) error {
 	return nil
 }
 
-func (t *tx) recover(limit int) (done job.Recovered, err error) {
-	found, err := all(t, scanRecoverable, q.RecoverableJobs, limit)
+// RecoverJob implements [job.Recoverer].
+func (s *Store) RecoverJob(ctx context.Context, id job.ID, threshold time.Duration, by job.By) (job.RecoveredJob, error) {
+	var done job.Recovered
+	err := checkStalled(threshold, 1)
+	if err == nil {
+		err = s.write(ctx, func(t *tx) (err error) {
+			done, err = t.recoverOne(id, threshold, by)
+			return err
+		})
+	}
+	if err != nil {
+		return job.RecoveredJob{}, fmt.Errorf("recover job %s: %w", id, err)
+	}
+	return done.Jobs[0], nil
+}
+
+func (t *tx) recoverOne(id job.ID, threshold time.Duration, by job.By) (done job.Recovered, err error) {
+	alone := taking{limit: 1, only: id, by: by}
+	if done, err = t.recover(alone); err != nil || len(done.Jobs) > 0 {
+		return done, err
+	}
+	if done, err = t.recoverStalled(threshold, alone); err != nil || len(done.Jobs) > 0 {
+		return done, err
+	}
+	j, err := one(t, scanJob, q.GetJob, id.String())
 	if err != nil {
 		return done, err
 	}
-	return t.takeAll(found, t.takeBack)
+	return done, fmt.Errorf("%w: it is %s and not stale", job.ErrState, j.State)
 }
 
-func (t *tx) recoverStalled(threshold time.Duration, limit int) (done job.Recovered, err error) {
+// taking says what a recovery takes, and for whom.
+type taking struct {
+	limit int
+	only  job.ID // zero: any
+	by    job.By // zero: the system
+}
+
+func (t *tx) recover(what taking) (done job.Recovered, err error) {
+	found, err := all(t, scanRecoverable, q.RecoverableJobs, what.limit, idOrNull(what.only))
+	if err != nil {
+		return done, err
+	}
+	return t.takeAll(found, func(o *recoverable) (job.Job, error) { return t.takeBack(o, what.by) })
+}
+
+func (t *tx) recoverStalled(threshold time.Duration, what taking) (done job.Recovered, err error) {
 	found, err := all(t, func(r row) (o recoverable, err error) {
 		o.Job, err = scanJob(r)
 		o.cause = job.NoProgress
 		return o, err
-	}, q.StalledJobs, limit, t.now-threshold.Microseconds(), t.now)
+	}, q.StalledJobs, what.limit, idOrNull(what.only), t.now-threshold.Microseconds(), t.now)
 	if err != nil {
 		return done, err
 	}
 	return t.takeAll(found, func(o *recoverable) (job.Job, error) {
-		return t.crashed(q.RecoverStalledJobs, o, "the handler made no progress", o.ProgressAt.UnixMicro())
+		return t.crashed(q.RecoverStalledJobs, o, what.by, "the handler made no progress", o.ProgressAt.UnixMicro())
 	})
 }
 
@@ -101,17 +139,19 @@ func (t *tx) takeAll(found []recoverable, take func(*recoverable) (after job.Job
 
 // takeBack moves one job of a retired owner. One that left in order costs the job
 // nothing; any other end of its owner is a crash.
-func (t *tx) takeBack(o *recoverable) (after job.Job, err error) {
+func (t *tx) takeBack(o *recoverable, by job.By) (after job.Job, err error) {
 	if o.cause == job.RetiredStopped {
 		after = o.Job
 		after.State = job.Pending
-		return after, t.release(&o.Job, eventOf(job.EventJobReleased, &o.Job, job.Pending), o.cause)
+		e := eventOf(job.EventJobReleased, &o.Job, job.Pending)
+		e.Actor = by.Actor
+		return after, t.release(&o.Job, e, o.cause)
 	}
-	return t.crashed(q.RecoverJobs, o, "the worker was lost: "+o.cause)
+	return t.crashed(q.RecoverJobs, o, by, "the worker was lost: "+o.cause)
 }
 
 // crashed moves one job by a statement whose arguments are those of settle and guard.
-func (t *tx) crashed(text string, o *recoverable, why string, guard ...any) (after job.Job, err error) {
+func (t *tx) crashed(text string, o *recoverable, by job.By, why string, guard ...any) (after job.Job, err error) {
 	after = o.Job
 	after.Crashes++
 	after.Class = job.ClassCrash
@@ -124,11 +164,12 @@ func (t *tx) crashed(text string, o *recoverable, why string, guard ...any) (aft
 		t.again(&after, t.store.afterCrash(after.Crashes))
 	}
 	e := eventOf(job.EventJobRecovered, &o.Job, after.State)
-	e.Cause = o.cause
+	e.Actor, e.Cause = by.Actor, o.cause
 	if after.State == job.Failed {
 		e.Cause = after.Cause
 	}
 	d := attemptOf(&o.Job)
+	d.Reason = clean(by.Reason)
 	if o.cause == job.NoProgress {
 		d.ProgressAt = o.ProgressAt
 	}
@@ -139,7 +180,7 @@ func (t *tx) crashed(text string, o *recoverable, why string, guard ...any) (aft
 		return after, nil
 	}
 	e = eventOf(job.EventJobQuarantined, &o.Job, "")
-	e.From, e.Cause, e.Detail = "", o.cause, detail(map[string]int{"crashes": after.Crashes})
+	e.Actor, e.From, e.Cause, e.Detail = by.Actor, "", o.cause, detail(map[string]int{"crashes": after.Crashes})
 	return after, t.record(e)
 }
 

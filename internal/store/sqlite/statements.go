@@ -10,7 +10,7 @@ type statements struct {
 	EnqueueJobs, EnqueuedBefore, ClaimGuard, ClaimJobs, ClaimOldest, ClaimQuarantined  string
 	HasQuarantined, CompleteJobs, RunningJob, FailJob, ReleaseJobs, SnoozeJob          string
 	CancelRunningJob, ProgressJob, RecoverableJobs, RecoverJobs, CancelJob, RedriveJob string
-	StalledJobs, RecoverStalledJobs                                                    string
+	StalledJobs, RecoverStalledJobs, StaleJobs, JobsAhead                              string
 	GetJob, ListJobs, ListJobsOfCustomer, CountJobs, DueJobs, PrunableJobs             string
 	ArchiveJobs, PruneJobs, PruneArchive, StoreNow                                     string
 	// outbox.sql

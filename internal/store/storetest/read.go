@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,6 +17,8 @@ var readPromises = []promise{
 	{name: "HistoryShowsWhatTheRowRecords", holds: historyShowsTheRow},
 	{name: "TheClockIsOneForAllHandles", holds: clockIsOne},
 	{name: "WhatWasCommittedIsThereForAnotherHandle", holds: otherHandleSees},
+	{name: "StaleTellsWhatRecoveryWouldTakeAndWhy", holds: staleTells},
+	{name: "AheadCountsWhatClaimsTakeFirst", holds: aheadCounts},
 }
 
 func countsEveryState(b *bed) {
@@ -248,4 +251,74 @@ func otherHandleSees(b *bed) {
 	b.equal("the job on another handle", got, j)
 	b.must(batchError(other.Complete(b.ctx, j.Lease())))
 	b.state(j.ID, job.Completed)
+}
+
+// staleTells compares the list with what recovery then does.
+func staleTells(b *bed) {
+	list := func() []job.StaleJob {
+		b.Helper()
+		stale, err := b.Store.Stale(b.ctx, stall, 100)
+		b.must(err)
+		return stale
+	}
+	hung, retired := b.running(order()), b.running(order())
+	b.equal("stale among healthy jobs", len(list()), 0)
+	b.must(b.Store.Retire(b.ctx, retired.WorkerID, job.RetiredLockLost, staff))
+	b.Advance(stall + time.Second)
+	got := list()
+	if len(got) != 2 {
+		b.Fatalf("%d stale jobs, want 2", len(got))
+	}
+	w := workerRow(hung.WorkerID)
+	b.equal("the one that waits longest", got[0], job.StaleJob{
+		ID: hung.ID, Kind: hung.Kind, Detector: job.Progress, Cause: job.NoProgress, Since: hung.ProgressAt,
+		Fence: 1, CrashBudget: hung.CrashBudget, ValueCents: hung.ValueCents,
+		WorkerID: hung.WorkerID, Host: w.Host, PID: w.PID, BeatAt: got[0].BeatAt, ClaimedAt: hung.ClaimedAt, ProgressAt: hung.ProgressAt,
+	})
+	b.equal("the other", []any{got[1].ID, got[1].Detector, got[1].Cause}, []any{retired.ID, job.DeathWatch, job.RetiredLockLost})
+	first, err := b.Store.Stale(b.ctx, stall, 1)
+	b.must(err)
+	b.equal("within the limit", first, got[:1])
+	b.unchanged(hung.ID, func() { list() })
+
+	b.Advance(lease)
+	got = list()
+	b.equal("once the lease is over too", []any{got[1].ID, got[1].Detector, got[1].Since}, []any{hung.ID, job.Liveness, b.workerNow(hung.WorkerID).LeaseUntil})
+	b.expire(hung.WorkerID)
+	causes := map[job.ID]string{}
+	for _, s := range list() {
+		causes[s.ID] = s.Cause
+	}
+	for _, r := range b.recover() {
+		b.equal("cause of a recovery", r.Cause, causes[r.ID])
+		delete(causes, r.ID)
+	}
+	b.equal("listed and not recovered", len(causes), 0)
+	b.equal("stale after recovery", len(list()), 0)
+	_, err = b.Store.Stale(b.ctx, 0, 1)
+	if invalid := (*job.InvalidError)(nil); !errors.As(err, &invalid) {
+		b.Errorf("a threshold of zero: error %v, want an InvalidError", err)
+	}
+}
+
+func aheadCounts(b *bed) {
+	ahead := func(id job.ID, of ...string) int {
+		b.Helper()
+		n, err := b.Store.Ahead(b.ctx, id, of)
+		b.must(err)
+		return n
+	}
+	urgent, paused := order(), order()
+	urgent.Priority = 1
+	ids := b.enqueue(order(), order(), urgent, paused, job.Spec{Kind: job.KindNoop}, job.Spec{Kind: job.KindNoop, Delay: time.Hour})
+	last := b.enqueueOne(job.Spec{Kind: job.KindNoop, Delay: time.Millisecond})
+	b.Advance(time.Second)
+	b.equal("before the last", ahead(last, kinds...), 5)
+	b.equal("before the most urgent", ahead(ids[2], kinds...), 0)
+	b.equal("of a kind", ahead(last, job.KindNoop), 1)
+	b.equal("of no kind", ahead(last), 0)
+	b.must(b.Store.Pause(b.ctx, job.Scope{Customer: paused.CustomerID}, staff))
+	b.equal("without the paused", ahead(last, kinds...), 4)
+	b.must(b.Store.Pause(b.ctx, job.Scope{Kind: job.KindOrder}, staff))
+	b.equal("without a paused kind", ahead(last, kinds...), 1)
 }

@@ -26,6 +26,7 @@ var recoverPromises = []promise{
 	{name: "JobsThatStallAgainAreQuarantinedAndThenDead", holds: stallsEnd},
 	{name: "TwoWhoRecoverStalledJobsMoveEachOnce", holds: stalledOnce},
 	{name: "StalledOrFinishedOneOfThemWins", holds: stalledRacesFinish},
+	{name: "APersonRecoversOneStaleJob", holds: recoverJobOfAPerson},
 }
 
 // crash ends the job's worker and recovers what it ran; it returns what became
@@ -517,4 +518,50 @@ func stalledRacesFinish(b *bed) {
 		}
 	}
 	b.equal("completed at the end", b.counts()[job.Completed], int64(rounds*n))
+}
+
+func recoverJobOfAPerson(b *bed) {
+	one := func(id job.ID) (job.RecoveredJob, error) { return b.Store.RecoverJob(b.ctx, id, stall, staff) }
+	_, err := one(job.NewID())
+	b.fails("recovery of a job that is not there", err, job.ErrNotFound)
+	waits := b.enqueueOne(order())
+	_, err = one(waits)
+	b.fails("recovery of a pending job", err, job.ErrState)
+	b.must(b.Store.Cancel(b.ctx, waits, staff))
+
+	s := order()
+	s.CrashBudget = 2
+	hung := b.running(s)
+	b.enqueueOne(order())
+	also := b.claimOne(hung.WorkerID)
+	b.unchanged(hung.ID, func() {
+		_, err = one(hung.ID)
+		b.fails("recovery of a job that runs well", err, job.ErrState)
+	})
+	b.Advance(stall + time.Second)
+	r, err := one(hung.ID)
+	b.must(err)
+	b.equal("recovered", []any{r.ID, r.State, r.Cause}, []any{hung.ID, job.Pending, job.NoProgress})
+	e := b.lastEvent(hung.ID, job.EventJobRecovered)
+	var told struct{ Reason string }
+	b.must(json.Unmarshal(e.Detail, &told))
+	b.equal("who and why", []string{e.Actor, told.Reason}, []string{staff.Actor, staff.Reason})
+
+	b.must(b.Store.Retire(b.ctx, also.WorkerID, job.RetiredLockLost, staff))
+	r, err = one(also.ID)
+	b.must(err)
+	b.equal("recovered", []any{r.ID, r.State, r.Cause}, []any{also.ID, job.Pending, job.RetiredLockLost})
+
+	last := b.worker()
+	for _, j := range b.claim(last, 2) {
+		if j.ID != hung.ID {
+			b.complete(j.Lease())
+		}
+	}
+	b.Advance(stall + time.Second)
+	r, err = one(hung.ID)
+	b.must(err)
+	b.equal("with the budget spent", r.State, job.Failed)
+	b.equal("who", b.lastEvent(hung.ID, job.EventJobFailed).Actor, staff.Actor)
+	b.alerted(hung.ID)
 }

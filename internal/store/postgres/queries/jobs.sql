@@ -412,13 +412,13 @@ SELECT j.id
 -- finishes this very moment, is left to them. The UPDATE repeats fence and state on
 -- the row it changes. MATERIALIZED: the batch is chosen and locked once. The first
 -- recovery of a job has no backoff; later ones have full jitter below a ceiling that
--- doubles.
+-- doubles. A person who names one job ($6) is the actor ($7), with a reason ($8).
 WITH stale AS MATERIALIZED (
     SELECT j.id, j.fence, j.claimed_at, j.attempt, w.retired_cause, w.retired_cause = 'stopped' AS in_order,
            w.retired_cause <> 'stopped' AND j.crashes + 1 >= j.crash_budget AS dead
       FROM jobs j
       JOIN workers w ON w.id = j.worker_id
-     WHERE j.state = 'in_progress' AND w.retired_at IS NOT NULL
+     WHERE j.state = 'in_progress' AND w.retired_at IS NOT NULL AND ($6::uuid IS NULL OR j.id = $6)
      LIMIT $1
        FOR UPDATE OF j SKIP LOCKED
 ),
@@ -448,17 +448,17 @@ told AS (
     INSERT INTO events (id, at, type, job_id, order_id, customer_id, worker_id, fence, actor, from_state, to_state, cause, detail)
     SELECT directorybolt_uuid7(), clock_timestamp(),
            CASE WHEN state = 'failed' THEN 'job.failed' WHEN in_order THEN 'job.released' ELSE 'job.recovered' END,
-           id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id, worker_id, fence, 'system', 'in_progress', state,
+           id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id, worker_id, fence, $7, 'in_progress', state,
            CASE WHEN state = 'failed' THEN cause ELSE retired_cause END,
            jsonb_strip_nulls(jsonb_build_object(
                'claimed_at', to_char(was_claimed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-               'attempt', was_attempt, 'class', CASE WHEN NOT in_order THEN class END))
+               'attempt', was_attempt, 'class', CASE WHEN NOT in_order THEN class END, 'reason', $8::text))
       FROM moved
 ),
 quarantine AS (
     INSERT INTO events (id, at, type, job_id, order_id, customer_id, worker_id, fence, actor, cause, detail)
     SELECT directorybolt_uuid7(), clock_timestamp(), 'job.quarantined', id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id, worker_id, fence,
-           'system', retired_cause, jsonb_build_object('crashes', crashes)
+           $7, retired_cause, jsonb_build_object('crashes', crashes)
       FROM moved
      WHERE quarantined AND NOT in_order AND state = 'pending' AND crashes = $2
 ),
@@ -488,7 +488,7 @@ SELECT id, kind, fence, state, crashes, quarantined, retired_cause, worker_id, v
   FROM moved;
 
 -- name: RecoverStalledJobs
--- Jobs of workers that live, without progress for $6. The UPDATE repeats fence, state
+-- Jobs of workers that live, without progress for $9. The UPDATE repeats fence, state
 -- and progress on the row it changes: a handler that got further in the last moment
 -- keeps its job. Whatever became of the owner meanwhile, the job is taken once. The
 -- rest is as in RecoverJobs.
@@ -496,8 +496,8 @@ WITH stale AS MATERIALIZED (
     SELECT j.id, j.fence, j.claimed_at, j.progress_at, j.crashes + 1 >= j.crash_budget AS dead
       FROM jobs j
       JOIN workers w ON w.id = j.worker_id
-     WHERE j.state = 'in_progress' AND j.progress_at <= statement_timestamp() - $6::bigint * interval '1 microsecond'
-       AND w.retired_at IS NULL AND w.lease_until > statement_timestamp()
+     WHERE j.state = 'in_progress' AND j.progress_at <= statement_timestamp() - $9::bigint * interval '1 microsecond'
+       AND w.retired_at IS NULL AND w.lease_until > statement_timestamp() AND ($6::uuid IS NULL OR j.id = $6)
      LIMIT $1
        FOR UPDATE OF j SKIP LOCKED
 ),
@@ -527,18 +527,18 @@ told AS (
     INSERT INTO events (id, at, type, job_id, order_id, customer_id, worker_id, fence, actor, from_state, to_state, cause, detail)
     SELECT directorybolt_uuid7(), clock_timestamp(),
            CASE WHEN state = 'failed' THEN 'job.failed' ELSE 'job.recovered' END,
-           id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id, worker_id, fence, 'system', 'in_progress', state,
+           id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id, worker_id, fence, $7, 'in_progress', state,
            CASE WHEN state = 'failed' THEN cause ELSE 'no_progress' END,
            jsonb_strip_nulls(jsonb_build_object(
                'claimed_at', to_char(was_claimed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
                'progress_at', to_char(was_progress_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-               'attempt', attempt, 'class', class))
+               'attempt', attempt, 'class', class, 'reason', $8::text))
       FROM moved
 ),
 quarantine AS (
     INSERT INTO events (id, at, type, job_id, order_id, customer_id, worker_id, fence, actor, cause, detail)
     SELECT directorybolt_uuid7(), clock_timestamp(), 'job.quarantined', id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id, worker_id, fence,
-           'system', 'no_progress', jsonb_build_object('crashes', crashes)
+           $7, 'no_progress', jsonb_build_object('crashes', crashes)
       FROM moved
      WHERE quarantined AND state = 'pending' AND crashes = $2
 ),
@@ -642,6 +642,44 @@ SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall
    AND ($5::uuid IS NULL OR id < $5)
  ORDER BY id DESC
  LIMIT $6;
+
+-- name: StaleJobs
+-- Running jobs that recovery takes or is about to, and by which of its conditions.
+SELECT j.id, j.kind, why.cause, why.since, j.fence, j.crashes, j.crash_budget, j.value_cents, j.canary, j.worker_id,
+    coalesce(w.host, ''), coalesce(w.pid, 0), w.beat_at, j.claimed_at, j.progress_at
+  FROM jobs j
+  LEFT JOIN workers w ON w.id = j.worker_id
+ CROSS JOIN LATERAL (
+    SELECT CASE
+               WHEN w.id IS NULL THEN 'no_owner'
+               WHEN w.retired_at IS NOT NULL THEN w.retired_cause
+               WHEN w.lease_until <= statement_timestamp() THEN 'lease_expired'
+               WHEN j.progress_at <= statement_timestamp() - $1::bigint * interval '1 microsecond' THEN 'no_progress'
+           END AS cause,
+           CASE
+               WHEN w.id IS NULL THEN j.claimed_at
+               WHEN w.retired_at IS NOT NULL THEN w.retired_at
+               WHEN w.lease_until <= statement_timestamp() THEN w.lease_until
+               ELSE j.progress_at
+           END AS since
+ ) AS why
+ WHERE j.state = 'in_progress' AND why.cause IS NOT NULL
+ ORDER BY why.since, j.id
+ LIMIT $2;
+
+-- name: JobsAhead
+-- Due jobs that a claim takes before job $1, as far as $3; what is paused is not in
+-- its way.
+SELECT count(*)
+  FROM (SELECT
+          FROM jobs mine
+          JOIN jobs j ON (j.priority, j.due_at, j.id) < (mine.priority, mine.due_at, mine.id)
+         WHERE mine.id = $1 AND j.state = 'pending' AND NOT j.quarantined AND j.due_at <= statement_timestamp()
+           AND j.kind = ANY ($2::text[])
+           AND NOT EXISTS (SELECT
+                             FROM pauses p
+                            WHERE p.scope IN ('all', 'kind:' || j.kind, 'customer:' || j.customer_id))
+         LIMIT $3) AS ahead;
 
 -- name: CountJobs
 SELECT state, count(*)

@@ -137,14 +137,14 @@ UPDATE jobs
  WHERE id = ?1 AND fence = ?2 AND state = 'in_progress';
 
 -- name: RecoverableJobs
--- Jobs whose owner is retired, with the cause of its retirement.
+-- Jobs whose owner is retired, with the cause of its retirement; ?2 alone, or any.
 SELECT w.retired_cause, j.id, j.kind, j.state, j.priority, j.due_at, j.customer_id, j.package, j.quota, j.shortfall,
     j.value_cents, j.canary, j.payload, j.fence, j.attempt, j.failures, j.crashes, j.max_attempts, j.crash_budget,
     j.quarantined, j.redrives, j.worker_id, j.created_at, j.claimed_at, j.progress_at, j.finished_at, j.cause, j.class,
     j.signature, j.idempotency_key
   FROM jobs AS j INDEXED BY jobs_for_recovery
  CROSS JOIN workers AS w ON w.id = j.worker_id
- WHERE j.state = 'in_progress' AND w.retired_at IS NOT NULL
+ WHERE j.state = 'in_progress' AND w.retired_at IS NOT NULL AND (?2 IS NULL OR j.id = ?2)
  LIMIT ?1;
 
 -- name: RecoverJobs
@@ -156,14 +156,15 @@ UPDATE jobs
    AND worker_id IN (SELECT id FROM workers WHERE retired_at IS NOT NULL);
 
 -- name: StalledJobs
--- Jobs of workers that live, without progress since ?2.
+-- Jobs of workers that live, without progress since ?3; ?2 alone, or any.
 SELECT j.id, j.kind, j.state, j.priority, j.due_at, j.customer_id, j.package, j.quota, j.shortfall,
     j.value_cents, j.canary, j.payload, j.fence, j.attempt, j.failures, j.crashes, j.max_attempts, j.crash_budget,
     j.quarantined, j.redrives, j.worker_id, j.created_at, j.claimed_at, j.progress_at, j.finished_at, j.cause, j.class,
     j.signature, j.idempotency_key
   FROM jobs AS j INDEXED BY jobs_for_recovery
  CROSS JOIN workers AS w ON w.id = j.worker_id
- WHERE j.state = 'in_progress' AND j.progress_at <= ?2 AND w.retired_at IS NULL AND w.lease_until > ?3
+ WHERE j.state = 'in_progress' AND j.progress_at <= ?3 AND w.retired_at IS NULL AND w.lease_until > ?4
+   AND (?2 IS NULL OR j.id = ?2)
  LIMIT ?1;
 
 -- name: RecoverStalledJobs
@@ -217,6 +218,46 @@ SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall
    AND id < ?4
  ORDER BY id DESC
  LIMIT ?5;
+
+-- name: StaleJobs
+-- Running jobs that recovery takes or is about to, and by which of its conditions.
+SELECT id, kind, cause, since, fence, crashes, crash_budget, value_cents, canary, worker_id, host, pid, beat_at, claimed_at,
+    progress_at
+  FROM (SELECT j.id, j.kind, j.fence, j.crashes, j.crash_budget, j.value_cents, j.canary, j.worker_id, w.host, w.pid, w.beat_at,
+               j.claimed_at, j.progress_at,
+               CASE
+                   WHEN w.id IS NULL THEN 'no_owner'
+                   WHEN w.retired_at IS NOT NULL THEN w.retired_cause
+                   WHEN w.lease_until <= ?1 THEN 'lease_expired'
+                   WHEN j.progress_at <= ?2 THEN 'no_progress'
+               END AS cause,
+               CASE
+                   WHEN w.id IS NULL THEN j.claimed_at
+                   WHEN w.retired_at IS NOT NULL THEN w.retired_at
+                   WHEN w.lease_until <= ?1 THEN w.lease_until
+                   ELSE j.progress_at
+               END AS since
+          FROM jobs AS j INDEXED BY jobs_for_recovery
+          LEFT JOIN workers AS w ON w.id = j.worker_id
+         WHERE j.state = 'in_progress') AS running
+ WHERE cause IS NOT NULL
+ ORDER BY since, id
+ LIMIT ?3;
+
+-- name: JobsAhead
+-- Due jobs that a claim takes before job ?1, as far as ?4; what is paused is not in
+-- its way.
+SELECT count(*)
+  FROM (SELECT 1
+          FROM jobs AS mine
+         CROSS JOIN jobs AS j INDEXED BY jobs_for_claim
+            ON (j.priority, j.due_at, j.id) < (mine.priority, mine.due_at, mine.id)
+         WHERE mine.id = ?1 AND j.state = 'pending' AND NOT j.quarantined AND j.due_at <= ?2
+           AND j.kind IN (SELECT value FROM json_each(?3))
+           AND NOT EXISTS (SELECT 1
+                             FROM pauses AS p
+                            WHERE p.scope IN ('all', 'kind:' || j.kind, 'customer:' || j.customer_id))
+         LIMIT ?4) AS ahead;
 
 -- name: CountJobs
 SELECT state, count(*)
