@@ -3,7 +3,6 @@ package submit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/seldom"
 )
 
 // Jobs is what the engine needs of the job store.
@@ -58,14 +58,22 @@ const (
 	// defaultSettle is how long an accepted listing may take until a lookup shows
 	// it, where the catalog says nothing.
 	defaultSettle = 10 * time.Second
-	// probeLimit is how long after an effect's deadline its lookup is still asked.
-	probeLimit = time.Hour
-	// probes is how often a lookup without an answer is asked again.
-	probes = 3
+	// probes is the number of backoffs after which a lookup without an answer is
+	// not asked again.
+	probes = 5
+	// storePatience is how long a call that the store does not take is repeated
+	// while the lease is renewed.
+	storePatience = time.Minute
+	// lastWords is how long an outcome may be recorded after the attempt was told
+	// to end.
+	lastWords = time.Second
 )
 
 // Engine performs orders and rechecks.
-type Engine struct{ Config }
+type Engine struct {
+	Config
+	outage, reports seldom.Line
+}
 
 // New checks c and builds an engine.
 func New(c Config) (*Engine, error) {
@@ -87,7 +95,7 @@ func New(c Config) (*Engine, error) {
 	if c.Metrics == nil {
 		c.Metrics = noMetrics{}
 	}
-	return &Engine{c}, nil
+	return &Engine{Config: c}, nil
 }
 
 // Order is the handler of jobs of kind order.
@@ -114,9 +122,9 @@ func (e *Engine) handleOrder(ctx context.Context, a job.Attempt) error {
 // newRun loads the order's submissions, planning them first if this is the
 // order's first attempt.
 func (e *Engine) newRun(ctx context.Context, a job.Attempt, b *directory.Business) (*run, error) {
-	now, err := e.Jobs.Now(ctx)
+	now, err := e.storeNow(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the store's clock: %w", err)
+		return nil, err
 	}
 	r := &run{
 		Engine:   e,
@@ -128,10 +136,7 @@ func (e *Engine) newRun(ctx context.Context, a job.Attempt, b *directory.Busines
 		log:      e.Log.With("order_id", a.Job.ID),
 		items:    make(map[job.ID]*item),
 	}
-	if r.held, err = e.Ledger.HeldDirectories(ctx, r.identity); err != nil {
-		return nil, fmt.Errorf("list directories that have the business: %w", err)
-	}
-	subs, err := r.submissions(ctx)
+	subs, err := e.submissions(ctx, a.Job.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -2,24 +2,29 @@ package submit
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/directory"
 )
 
 // probe asks the directory about an intent without a known outcome. It never posts.
+// What it means that the business is absent depends on when the question was asked,
+// by the store's clock. d is nil when the catalog no longer has it.
 func (r *run) probe(ctx context.Context, it *item, d *directory.Directory) error {
+	asked, err := r.storeNow(ctx)
+	if err != nil {
+		return err
+	}
 	own := it.sub.Fence == r.lease.Fence
-	if !own && r.now().Before(it.sub.EffectDeadline) {
-		it.wait(it.sub.EffectDeadline.Add(time.Millisecond), "the end of an earlier attempt's post")
+	if rest := it.sub.EffectDeadline.Sub(asked); !own && rest >= 0 {
+		it.wait(r.now().Add(rest+time.Millisecond), "the end of an earlier attempt's post")
 		return nil
+	}
+	if d == nil {
+		return r.uncertain(ctx, it, "the directory has left the catalog")
 	}
 	if d.Lookup == nil {
 		return r.uncertain(ctx, it, "the directory has no lookup")
-	}
-	if r.now().Sub(it.sub.EffectDeadline) > probeLimit {
-		return r.uncertain(ctx, it, "the lookup could not be asked for "+probeLimit.String())
 	}
 	method, ok := r.Methods[d.Method]
 	if !ok {
@@ -37,7 +42,7 @@ func (r *run) probe(ctx context.Context, it *item, d *directory.Directory) error
 	case Found:
 		return r.found(ctx, it, f)
 	case Absent:
-		return r.absent(ctx, it, d)
+		return r.absent(ctx, it, d, asked)
 	default:
 		return r.unanswered(ctx, it, f)
 	}
@@ -48,11 +53,11 @@ func (r *run) found(ctx context.Context, it *item, f Finding) error {
 	return r.settle(ctx, it, directory.Outcome{State: directory.Submitted, Reason: "found by lookup", Evidence: f.Evidence, ListingURL: f.ListingURL})
 }
 
-// absent believes the directory only when the post can no longer arrive, has had
+// absent believes the directory only when the post could no longer arrive, had had
 // time to show, and could not hide. Then it is as if nothing had been sent.
-func (r *run) absent(ctx context.Context, it *item, d *directory.Directory) error {
-	if believe := it.sub.EffectDeadline.Add(settle(d)); r.now().Before(believe) {
-		it.wait(believe, "the settle time after a post in doubt")
+func (r *run) absent(ctx context.Context, it *item, d *directory.Directory, asked time.Time) error {
+	if rest := it.sub.EffectDeadline.Add(settle(d)).Sub(asked); rest > 0 {
+		it.wait(r.now().Add(rest), "the settle time after a post in doubt")
 		return nil
 	}
 	if !d.Lookup.AbsenceIsProof {
@@ -62,14 +67,29 @@ func (r *run) absent(ctx context.Context, it *item, d *directory.Directory) erro
 	return r.postpone(ctx, it, Result{Outcome: directory.Outcome{Class: directory.ClassInDoubt, Reason: reason}})
 }
 
-// unanswered asks a few times more before it leaves the question to a person.
+// unanswered asks again, each time after twice as long, and leaves the question to a
+// person in the end. The time counts from the intent: an order that is snoozed
+// between two questions keeps nothing in memory.
 func (r *run) unanswered(ctx context.Context, it *item, f Finding) error {
-	it.probed++
-	if it.probed >= probes {
-		return r.uncertain(ctx, it, fmt.Sprintf("the lookup gave no answer %d times: %s", it.probed, f.Reason))
+	if r.now().After(it.sub.EffectDeadline.Add(r.probing(it))) {
+		return r.uncertain(ctx, it, "the lookup gave no answer: "+f.Reason)
 	}
-	it.wait(r.now().Add(max(f.RetryAfter, r.Backoff.Delay(it.probed))), "the lookup to answer")
+	age := r.now().Sub(it.sub.IntentAt)
+	it.wait(r.now().Add(max(f.RetryAfter, age, r.Backoff.Delay(1))), "the lookup to answer")
 	return nil
+}
+
+// probing is how long after the effect's deadline a lookup is asked: its settle
+// time and so many backoffs.
+func (r *run) probing(it *item) time.Duration {
+	limit := defaultSettle
+	if d, ok := r.Catalog.BySlug(it.sub.Directory); ok {
+		limit = settle(d)
+	}
+	for n := range probes {
+		limit += r.Backoff.Ceiling(n + 1)
+	}
+	return limit
 }
 
 func (r *run) uncertain(ctx context.Context, it *item, why string) error {

@@ -28,7 +28,7 @@ func (e *Engine) scheduleRecheck(ctx context.Context, r *run) error {
 	if err != nil {
 		return fmt.Errorf("encode recheck: %w", err)
 	}
-	_, err = retry(ctx, r, func(ctx context.Context) ([]job.Enqueued, error) {
+	_, err = retry(ctx, e, func(ctx context.Context) ([]job.Enqueued, error) {
 		return e.Jobs.Enqueue(ctx, job.Spec{
 			Kind:           job.KindRecheck,
 			Priority:       job.PriorityLowest,
@@ -67,10 +67,13 @@ func (e *Engine) rechecks(s *directory.Submission) bool {
 // until the next time of the schedule, which counts from the job's creation.
 func (e *Engine) handleRecheck(ctx context.Context, a job.Attempt) error {
 	var p recheckPayload
-	if err := json.Unmarshal(a.Job.Payload, &p); err != nil || p.V != 1 {
-		return job.Permanent(fmt.Errorf("read recheck payload: version %d: %w", p.V, errors.Join(err)))
+	if err := json.Unmarshal(a.Job.Payload, &p); err != nil {
+		return job.Permanent(fmt.Errorf("read recheck payload: %w", err))
 	}
-	order, err := e.Jobs.Job(ctx, p.OrderID)
+	if p.V != 1 {
+		return job.Permanent(fmt.Errorf("read recheck payload: version %d is not known to this binary", p.V))
+	}
+	order, err := retry(ctx, e, func(ctx context.Context) (job.Job, error) { return e.Jobs.Job(ctx, p.OrderID) })
 	if errors.Is(err, job.ErrNotFound) {
 		return job.Cancel(fmt.Errorf("order %s is no longer kept", p.OrderID))
 	} else if err != nil {
@@ -92,9 +95,9 @@ func (e *Engine) handleRecheck(ctx context.Context, a job.Attempt) error {
 
 // recheckAll looks each candidate up and returns how many are left for the next time.
 func (e *Engine) recheckAll(ctx context.Context, a job.Attempt, order job.ID, b *directory.Business) (left int, err error) {
-	subs, err := e.Ledger.Submissions(ctx, order)
+	subs, err := e.submissions(ctx, order)
 	if err != nil {
-		return 0, fmt.Errorf("list submissions of order %s: %w", order, err)
+		return 0, err
 	}
 	for i := range subs {
 		if !e.rechecks(&subs[i]) {
@@ -121,37 +124,46 @@ func (e *Engine) recheckAll(ctx context.Context, a job.Attempt, order job.ID, b 
 // the next time.
 func (e *Engine) recheckOne(ctx context.Context, a job.Attempt, s *directory.Submission, b *directory.Business) (live bool, err error) {
 	d, _ := e.Catalog.BySlug(s.Directory)
-	turn, err := e.Pacer.Reserve(ctx, host(d), d.Pacing)
-	if err != nil {
-		return false, fmt.Errorf("reserve a turn at %s: %w", host(d), err)
+	turn, err := e.reserve(ctx, d)
+	if err != nil || !turn.OK {
+		return false, err
 	}
-	if !turn.OK {
-		return false, nil
-	}
-	f := e.Methods[d.Method].Lookup(ctx, d, b)
+	f := e.look(ctx, s, d, b)
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
-	if err := e.Pacer.Report(ctx, host(d), f.HostOK, f.RetryAfter); err != nil {
-		return false, fmt.Errorf("report a turn at %s: %w", host(d), err)
-	}
+	e.report(ctx, d, f.HostOK, f.RetryAfter)
 	if f.Presence != Found {
 		return false, nil
 	}
 	e.keep(ctx, f.Evidence, f.Page)
 	o := directory.Outcome{State: directory.Live, Reason: "found by recheck", Evidence: f.Evidence, ListingURL: f.ListingURL}
-	if err := e.Ledger.Observe(ctx, a.Job.Lease(), s.ID, o); err != nil && !errors.Is(err, job.ErrState) {
+	_, err = retry(ctx, e, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, e.Ledger.Observe(ctx, a.Job.Lease(), s.ID, o)
+	})
+	if err != nil && !errors.Is(err, job.ErrState) { // a person, or a call without an answer, was there before
 		return false, fmt.Errorf("record that %s is live: %w", s.Directory, err)
 	}
 	e.Metrics.SubmissionEnded(directory.Live)
 	return true, nil
 }
 
+// look asks the directory; a panic over its page is no answer.
+func (e *Engine) look(ctx context.Context, s *directory.Submission, d *directory.Directory, b *directory.Business) (f Finding) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.tellPanic(s.OrderID, s.Directory, p)
+			f = Finding{Presence: Unknown, HostOK: true}
+		}
+	}()
+	return e.Methods[d.Method].Lookup(ctx, d, b)
+}
+
 // nextRecheck snoozes until the schedule's next time; nil when there is none.
 func (e *Engine) nextRecheck(ctx context.Context, created time.Time) error {
-	now, err := e.Jobs.Now(ctx)
+	now, err := e.storeNow(ctx)
 	if err != nil {
-		return fmt.Errorf("read the store's clock: %w", err)
+		return err
 	}
 	age := now.Sub(created)
 	for _, at := range e.Schedule {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +21,6 @@ type run struct {
 	lease    job.Lease
 	business *directory.Business
 	identity string
-	held     []string  // directories that had the business when the attempt began
 	skew     time.Time // the store's clock when the boot clock was zero
 	log      *slog.Logger
 
@@ -56,8 +54,12 @@ func (r *run) take(subs []directory.Submission) {
 
 // plan selects the order's directories and commits the selection.
 func (r *run) plan(ctx context.Context) ([]directory.Submission, error) {
-	p := directory.Select(r.Catalog, r.selection())
-	subs, err := retry(ctx, r, func(ctx context.Context) ([]directory.Submission, error) {
+	want, err := r.selection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := directory.Select(r.Catalog, want)
+	subs, err := retry(ctx, r.Engine, func(ctx context.Context) ([]directory.Submission, error) {
 		return r.Ledger.Plan(ctx, r.lease, p)
 	})
 	if err != nil {
@@ -67,15 +69,23 @@ func (r *run) plan(ctx context.Context) ([]directory.Submission, error) {
 	return subs, nil
 }
 
-func (r *run) selection() directory.SelectRequest {
+// selection says what the order may choose from now: another order may have taken
+// places meanwhile.
+func (r *run) selection(ctx context.Context) (directory.SelectRequest, error) {
+	held, err := retry(ctx, r.Engine, func(ctx context.Context) ([]string, error) {
+		return r.Ledger.HeldDirectories(ctx, r.identity)
+	})
+	if err != nil {
+		err = fmt.Errorf("list directories that have the business: %w", err)
+	}
 	return directory.SelectRequest{
 		Quota:    r.attempt.Job.Quota,
 		Country:  r.business.Country,
 		Category: r.business.Category,
 		Identity: r.identity,
-		Held:     r.held,
+		Held:     held,
 		Canary:   r.attempt.Job.Canary,
-	}
+	}, err
 }
 
 // perform tries what is due until no submission is open. It returns nil then, a
@@ -94,7 +104,7 @@ func (r *run) perform(ctx context.Context) error {
 			it.busy = true
 			running++
 			go func() {
-				it.err = r.try(ctx, it)
+				it.err = r.guard(ctx, it)
 				ended <- it
 			}()
 		}
@@ -111,6 +121,7 @@ func (r *run) perform(ctx context.Context) error {
 			it.busy = false
 			running--
 			r.take(it.added)
+			r.attempt.Progress()
 			failed = errors.Join(failed, it.err)
 		case <-r.wakeUp():
 		}
@@ -196,39 +207,22 @@ func (r *run) first() *item {
 
 // replacement chooses the directory that takes a place in the quota over, nil
 // when the catalog has no more. The caller holds r.choosing until it is committed.
-func (r *run) replacement(subs []directory.Submission) *directory.Choice {
-	taken := make([]directory.Choice, 0, len(subs))
-	for _, s := range subs {
-		taken = append(taken, directory.Choice{Directory: s.Directory, Rank: s.Rank})
+func (r *run) replacement(ctx context.Context) (*directory.Choice, error) {
+	subs, err := r.submissions(ctx, r.lease.JobID)
+	if err != nil {
+		return nil, err
 	}
-	c, ok := directory.Next(r.Catalog, r.selection(), taken)
+	want, err := r.selection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	taken := make([]directory.Choice, len(subs))
+	for i, s := range subs {
+		taken[i] = directory.Choice{Directory: s.Directory, Rank: s.Rank}
+	}
+	c, ok := directory.Next(r.Catalog, want, taken)
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	return &c
-}
-
-// retry repeats a call to the store while the store is away and the lease holds.
-// Answers of the contract are not repeated.
-func retry[T any](ctx context.Context, r *run, call func(context.Context) (T, error)) (T, error) {
-	wait := 50 * time.Millisecond
-	for {
-		v, err := call(ctx)
-		if err == nil || ctx.Err() != nil || r.attempt.Left() <= 0 || isAnswer(err) {
-			return v, err
-		}
-		r.log.WarnContext(ctx, "store did not take it, will try again", "error", err.Error())
-		select {
-		case <-ctx.Done():
-			return v, err
-		case <-time.After(wait):
-			wait = min(2*wait, 2*time.Second)
-		}
-	}
-}
-
-// isAnswer reports whether err says no, rather than that nobody answered.
-func isAnswer(err error) bool {
-	answers := []error{job.ErrLeaseLost, job.ErrState, job.ErrNotFound, job.ErrRetired, directory.ErrTaken, directory.ErrNoTime}
-	return slices.ContainsFunc(answers, func(a error) bool { return errors.Is(err, a) }) || errors.As(err, new(*job.InvalidError))
+	return &c, nil
 }

@@ -8,21 +8,47 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/directory"
+	"github.com/directorybolt/directorybolt/internal/job"
 )
+
+// guard is try, with a panic made the end of this step alone: before the intent a
+// try that came to nothing, after it a question for the lookup.
+func (r *run) guard(ctx context.Context, it *item) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		r.tellPanic(r.lease.JobID, it.sub.Directory, p)
+		reason := fmt.Sprintf("our own code failed on it: %v", p)
+		if it.sub.State == directory.Submitting {
+			err = r.unanswered(ctx, it, Finding{Reason: reason})
+			return
+		}
+		err = r.postpone(ctx, it, Result{Outcome: directory.Outcome{Class: directory.ClassNotSent, Reason: reason}})
+	}()
+	return r.try(ctx, it)
+}
 
 // try takes an item one step further. Whatever became of it is in the item and
 // the ledger; an error means that this attempt at the order cannot go on.
 func (r *run) try(ctx context.Context, it *item) error {
 	d, ok := r.Catalog.BySlug(it.sub.Directory)
-	if !ok {
-		return r.settle(ctx, it, r.withoutDirectory(it))
-	}
-	if it.sub.State == directory.Submitting {
+	switch {
+	case it.sub.State == directory.Submitting:
 		return r.probe(ctx, it, d)
+	case !ok:
+		return r.settle(ctx, it, skipped("the directory has left the catalog"))
+	case !d.IsActive():
+		return r.settle(ctx, it, skipped("the directory is switched off in the catalog"))
 	}
 	method, ok := r.Methods[d.Method]
 	if need := d.Need(); need != "" || !ok {
 		return r.settle(ctx, it, needsPerson(d, need))
+	}
+	if r.attempt.Left() < least(d) {
+		r.waitForLease(it)
+		return nil
 	}
 	if ok, err := r.turn(ctx, it, d); err != nil || !ok {
 		return err
@@ -30,13 +56,13 @@ func (r *run) try(ctx context.Context, it *item) error {
 	return r.submit(ctx, it, d, method)
 }
 
-// withoutDirectory is the outcome when the catalog no longer has the entry.
-func (r *run) withoutDirectory(it *item) directory.Outcome {
-	if it.sub.State == directory.Submitting {
-		return directory.Outcome{State: directory.Uncertain, Class: directory.ClassInDoubt,
-			Reason: "something may have been sent, and the directory has left the catalog: look by hand"}
-	}
-	return directory.Outcome{State: directory.Skipped, Class: directory.ClassPermanent, Reason: "the directory has left the catalog"}
+// least is the time of the lease below which no effect at d is begun.
+func least(d *directory.Directory) time.Duration { return min(minBudget, timeout(d)) }
+
+func (r *run) waitForLease(it *item) { it.wait(r.now().Add(minBudget), "the lease to be renewed") }
+
+func skipped(why string) directory.Outcome {
+	return directory.Outcome{State: directory.Skipped, Class: directory.ClassPermanent, Reason: why}
 }
 
 func needsPerson(d *directory.Directory, need string) directory.Outcome {
@@ -54,23 +80,26 @@ func needsPerson(d *directory.Directory, need string) directory.Outcome {
 
 // turn asks for the host's next turn. Refused, the item waits.
 func (r *run) turn(ctx context.Context, it *item, d *directory.Directory) (bool, error) {
-	turn, err := retry(ctx, r, func(ctx context.Context) (Turn, error) {
-		return r.Pacer.Reserve(ctx, host(d), d.Pacing)
-	})
-	if err != nil {
-		return false, fmt.Errorf("reserve a turn at %s: %w", host(d), err)
+	turn, err := r.reserve(ctx, d)
+	if err != nil || turn.OK {
+		return turn.OK, err
 	}
-	if turn.OK {
-		return true, nil
-	}
-	if turn.Why == "breaker" && it.sub.State == directory.Planned {
-		// The host is down for everybody: that is a try too, or an order would wait
-		// for a dead host as long as others find it dead.
-		return false, r.postpone(ctx, it, Result{RetryAfter: turn.Wait, Outcome: directory.Outcome{
-			Class: directory.ClassNotSent, Reason: "the host does not answer (its circuit breaker is open)"}})
+	if turn.Why == "breaker" {
+		// The host is down for everybody: that is an answer too, or an order would
+		// wait for a dead host as long as others find it dead.
+		return false, r.dead(ctx, it, turn.Wait)
 	}
 	it.wait(r.now().Add(turn.Wait), "turn at "+host(d)+": "+turn.Why)
 	return false, nil
+}
+
+// dead takes an open circuit breaker for a try, or for a lookup, that came to nothing.
+func (r *run) dead(ctx context.Context, it *item, wait time.Duration) error {
+	const reason = "the host does not answer (its circuit breaker is open)"
+	if it.sub.State == directory.Submitting {
+		return r.unanswered(ctx, it, Finding{Reason: reason, RetryAfter: wait})
+	}
+	return r.postpone(ctx, it, Result{RetryAfter: wait, Outcome: directory.Outcome{Class: directory.ClassNotSent, Reason: reason}})
 }
 
 func (it *item) wait(until time.Time, why string) { it.at, it.why = until, why }
@@ -84,9 +113,11 @@ func (r *run) submit(ctx context.Context, it *item, d *directory.Directory, m Me
 	})
 	switch {
 	case errors.Is(err, directory.ErrTaken):
-		return r.settle(ctx, it, directory.Outcome{State: directory.Skipped, Class: directory.ClassAlreadyListed, Reason: "another order has listed the business there"})
+		return r.settle(ctx, it, taken)
 	case errors.Is(err, directory.ErrNoTime):
-		it.wait(r.now().Add(minBudget), "the lease to be renewed")
+		r.waitForLease(it)
+		return nil
+	case errors.Is(err, job.ErrDrained):
 		return nil
 	case err != nil:
 		return fmt.Errorf("submit to %s: %w", d.Slug, err)
@@ -104,16 +135,28 @@ func (r *run) submit(ctx context.Context, it *item, d *directory.Directory, m Me
 	}
 }
 
-// intend commits the intent. The deadline counts from before the store was asked,
-// so it is never later than the one the store wrote.
+// taken is the outcome where another order of the business was first.
+var taken = directory.Outcome{State: directory.Skipped, Class: directory.ClassAlreadyListed, Reason: "another order has this directory for the business"}
+
+// intend commits the intent. The deadline counts from before the lease was read
+// and the store asked, so it is never later than the lease's end or the one that
+// the store wrote, wherever the process froze meanwhile. A drain begins nothing.
 func (r *run) intend(ctx context.Context, it *item, d *directory.Directory) (Deadline, error) {
+	if r.draining() {
+		return nil, job.ErrDrained
+	}
+	begun := bootclock.Now()
 	left := r.attempt.Left()
-	if left < min(minBudget, timeout(d)) {
+	if left < least(d) {
 		return nil, directory.ErrNoTime
 	}
-	budget := min(timeout(d), left)
-	end := bootclock.Now() + budget
-	sub, err := r.Ledger.Intend(ctx, r.lease, it.sub.ID, budget)
+	end := begun + min(timeout(d), left)
+	sub, err := retry(ctx, r.Engine, func(ctx context.Context) (directory.Submission, error) {
+		return r.Ledger.Intend(ctx, r.lease, it.sub.ID, end-begun)
+	})
+	if errors.Is(err, job.ErrState) {
+		sub, err = r.ownIntent(ctx, it, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -121,105 +164,12 @@ func (r *run) intend(ctx context.Context, it *item, d *directory.Directory) (Dea
 	return func() time.Duration { return end - bootclock.Now() }, nil
 }
 
-// postpone puts a try that provably sent or changed nothing off, or ends the
-// submission when its tries are spent.
-func (r *run) postpone(ctx context.Context, it *item, res Result) error {
-	o := res.Outcome
-	if tries := r.triesAfter(it); tries >= r.MaxTries {
-		o.State, o.Class = directory.FailedState, directory.ClassPermanent
-		o.Reason = fmt.Sprintf("given up after %d tries: %s", tries, o.Reason)
-		return r.settle(ctx, it, o)
+// ownIntent finds the intent that this claim committed a moment ago without hearing
+// so. Nothing has been sent under it. refused is the error otherwise.
+func (r *run) ownIntent(ctx context.Context, it *item, refused error) (directory.Submission, error) {
+	sub, err := r.reread(ctx, it)
+	if err != nil || sub.State != directory.Submitting || sub.Fence != r.lease.Fence {
+		return sub, errors.Join(err, refused)
 	}
-	o.State = directory.Planned
-	o.Delay = max(res.RetryAfter, 0)
-	if o.Delay == 0 {
-		o.Delay = r.Backoff.Delay(max(it.sub.Tries, 1))
-	}
-	return r.settle(ctx, it, o)
-}
-
-// triesAfter counts this try too: an intent has counted itself, a look that came
-// to nothing before it is counted by the postponement.
-func (r *run) triesAfter(it *item) int {
-	if it.sub.State == directory.Submitting {
-		return it.sub.Tries
-	}
-	return it.sub.Tries + 1
-}
-
-// settle commits an outcome, with a replacement where a place in the quota became free.
-func (r *run) settle(ctx context.Context, it *item, o directory.Outcome) error {
-	if o.State == directory.FailedState || o.State == directory.Skipped {
-		return r.settleReplaced(ctx, it, o)
-	}
-	return r.commit(ctx, it, o)
-}
-
-// settleReplaced commits an outcome that frees a place in the quota, and takes
-// the replacement up.
-func (r *run) settleReplaced(ctx context.Context, it *item, o directory.Outcome) error {
-	r.choosing.Lock()
-	defer r.choosing.Unlock()
-	subs, err := r.submissions(ctx)
-	if err != nil {
-		return err
-	}
-	o.Replacement = r.replacement(subs)
-	if err := r.commit(ctx, it, o); err != nil || o.Replacement == nil {
-		return err
-	}
-	it.added, err = r.submissions(ctx)
-	return err
-}
-
-func (r *run) submissions(ctx context.Context) ([]directory.Submission, error) {
-	subs, err := retry(ctx, r, func(ctx context.Context) ([]directory.Submission, error) {
-		return r.Ledger.Submissions(ctx, r.lease.JobID)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list submissions of order %s: %w", r.lease.JobID, err)
-	}
-	return subs, nil
-}
-
-// commit writes the outcome to the ledger and to the item.
-func (r *run) commit(ctx context.Context, it *item, o directory.Outcome) error {
-	_, err := retry(ctx, r, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, r.Ledger.Settle(ctx, r.lease, it.sub.ID, o)
-	})
-	if err != nil {
-		return fmt.Errorf("settle %s as %s: %w", it.sub.Directory, o.State, err)
-	}
-	r.attempt.Progress()
-	it.sub.State, it.sub.Class, it.sub.Reason = o.State, o.Class, o.Reason
-	if o.State == directory.Planned {
-		it.sub.Tries = r.triesAfter(it)
-		it.wait(r.now().Add(o.Delay), "a retry: "+o.Reason)
-		return nil
-	}
-	r.Metrics.SubmissionEnded(o.State)
-	r.log.DebugContext(ctx, "submission settled", "directory", it.sub.Directory, "state", string(o.State), "class", o.Class, "reason", o.Reason)
-	return nil
-}
-
-// report feeds the host's breaker. Pacing is advice to ourselves: when the store
-// does not take it, the order goes on.
-func (r *run) report(ctx context.Context, d *directory.Directory, ok bool, pause time.Duration) {
-	if err := r.Pacer.Report(ctx, host(d), ok, pause); err != nil && ctx.Err() == nil {
-		r.log.WarnContext(ctx, "turn not reported", "host", host(d), "error", err.Error())
-	}
-}
-
-// keep stores the page that proves an outcome. The excerpt in the row proves it
-// too, so a full disk does not lose the outcome.
-func (e *Engine) keep(ctx context.Context, ev *directory.Evidence, p *Page) {
-	if ev == nil || p == nil {
-		return
-	}
-	sum, size, err := e.Evidence.Put(ctx, p.MediaType, p.Body)
-	if err != nil {
-		e.Log.ErrorContext(ctx, "evidence not stored, its excerpt is kept", "url", p.URL, "error", err.Error())
-		return
-	}
-	ev.SHA256, ev.Size, ev.MediaType = sum, size, p.MediaType
+	return sub, nil
 }
