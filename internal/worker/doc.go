@@ -7,8 +7,9 @@
 // A pool serves under an identity that is random per tenure. A tenure begins
 // with registration and ends when the pool drains, when the store says that the
 // worker was retired, or when the pool's own clock says that its lease is over
-// (it fences itself). After the last two the pool begins a new tenure; the jobs of
-// the old one belong to others.
+// (it fences itself). After the last two the pool begins a new tenure. The jobs of
+// a tenure that fenced itself are given back as soon as the store takes them back;
+// those of a retired one belong to others.
 //
 // # Deadline
 //

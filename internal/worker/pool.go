@@ -34,7 +34,7 @@ type Config struct {
 	Heartbeat   time.Duration // between beats; 5 s
 	Lease       time.Duration // granted by each beat; 20 s; at least 3 heartbeats
 	Poll        time.Duration // between looks for work when nothing wakes the pool; 1 s
-	DrainGrace  time.Duration // for running jobs to end at shutdown; 25 s
+	DrainGrace  time.Duration // for running jobs to end at shutdown; 25 s; less than the lease may cut a post
 
 	Backoff backoff.Policy // between attempts
 	Version string         // of the binary, for the workers table
