@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -57,7 +58,7 @@ func (b *bencher) run(ctx context.Context) (*report, error) {
 // bestRiver finds the setting at which River drains fastest. Its batch completer
 // has no public setting.
 func (b *bencher) bestRiver(ctx context.Context, st string) (best riverSetting, err error) {
-	if !b.tune || !strings.Contains(strings.Join(b.parts, " "), "drain") {
+	if !b.tune || !slices.Contains(b.parts, "drain") {
 		return b.river, nil
 	}
 	fastest := 0.0

@@ -105,12 +105,15 @@ SELECT printf('%08x-0000-7000-8000-%s', n, lower(hex(randomblob(6)))), 'noop', '
 // rates are what a number of jobs came to. CPU a job is told beside the rate,
 // because on a machine that is shared it wavers less.
 func rates(jobs float64, u usage) map[string]float64 {
-	return map[string]float64{
-		"jobs/s":           jobs / u.Wall.Seconds(),
-		cpuMetric:          float64((u.Client + u.Server).Microseconds()) / jobs,
-		"… of the process": float64(u.Client.Microseconds()) / jobs,
-		"… of Postgres":    float64(u.Server.Microseconds()) / jobs,
+	m := map[string]float64{
+		"jobs/s":  jobs / u.Wall.Seconds(),
+		cpuMetric: float64((u.Client + u.Server).Microseconds()) / jobs,
 	}
+	if u.Server > 0 {
+		m["… of the process"] = float64(u.Client.Microseconds()) / jobs
+		m["… of Postgres"] = float64(u.Server.Microseconds()) / jobs
+	}
+	return m
 }
 
 const cpuMetric = "CPU, µs/job"

@@ -88,7 +88,9 @@ func newPeer[T any](ctx context.Context, t task, driver riverdriver.Driver[T], s
 		c.Logger = quiet
 		return river.NewClient(driver, c)
 	}
-	p.inserter, err = p.client(&river.Config{})
+	// An inserting client spaces its notifications by the same setting as a worker's.
+	setting := p.setting()
+	p.inserter, err = p.client(&river.Config{FetchCooldown: setting.Cooldown, FetchPollInterval: setting.Poll})
 	return p, err
 }
 
@@ -126,13 +128,18 @@ func (p *peer) work(ctx context.Context, handle func()) (leave func() error, err
 	})
 }
 
-// run starts a client with the task's settings.
-func (p *peer) run(ctx context.Context, c *river.Config, handle func(context.Context, *river.Job[noopArgs]) error) (leave func() error, err error) {
-	setting := riverSetting{
+// setting is the task's, River's default where it says nothing.
+func (p *peer) setting() riverSetting {
+	return riverSetting{
 		MaxWorkers: cmp.Or(p.River.MaxWorkers, riverDefaults.MaxWorkers),
 		Cooldown:   cmp.Or(p.River.Cooldown, riverDefaults.Cooldown),
 		Poll:       cmp.Or(p.River.Poll, riverDefaults.Poll),
 	}
+}
+
+// run starts a client with the task's settings.
+func (p *peer) run(ctx context.Context, c *river.Config, handle func(context.Context, *river.Job[noopArgs]) error) (leave func() error, err error) {
+	setting := p.setting()
 	c.Workers = river.NewWorkers()
 	river.AddWorker(c.Workers, &noopWorker{handle: handle})
 	c.FetchCooldown, c.FetchPollInterval = setting.Cooldown, setting.Poll

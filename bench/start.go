@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// idle is the least time between two jobs. River passes over notifications that
+// follow one another within its FetchCooldown, 100 ms by default.
+const idle = 120 * time.Millisecond
+
 // insertToStart measures, on an idle system with one worker, the time from the call
 // that enqueues a job to the start of its handler.
 func insertToStart(ctx context.Context, t task) (r result, err error) {
@@ -31,8 +35,9 @@ func insertToStart(ctx context.Context, t task) (r result, err error) {
 	var took []time.Duration
 	r.Usage, err = measured(t, func() error {
 		for range t.Jobs + warmUps {
-			// The system falls idle, and the next job comes at no moment that fits.
-			time.Sleep(20*time.Millisecond + rand.N(60*time.Millisecond))
+			// The system falls idle, for longer than anybody's debouncing, and the next
+			// job comes at no moment that fits.
+			time.Sleep(idle + rand.N(idle))
 			begun := time.Now()
 			if err := from.enqueue(ctx, 1); err != nil {
 				return err
