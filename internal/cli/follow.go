@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/directory"
@@ -20,6 +20,7 @@ const (
 type orders interface {
 	Job(ctx context.Context, id job.ID) (job.Job, error)
 	Submissions(ctx context.Context, order job.ID) ([]directory.Submission, error)
+	History(ctx context.Context, id job.ID) ([]job.Event, error)
 }
 
 // follow shows an order's progress until it is final. A store that is away for a
@@ -66,6 +67,13 @@ type watcher struct {
 	began    time.Time
 	answered time.Time // when the store answered last
 	last     look
+	waiting  wait
+}
+
+// wait is one time that a job was given back, and the reason.
+type wait struct {
+	fence int64
+	cause string
 }
 
 // look asks the store. When it does not answer, the look is the last one with a
@@ -90,19 +98,35 @@ func (w *watcher) look(ctx context.Context, s orders, id job.ID) (look, error) {
 		w.seen[sub.ID] = sub.State
 	}
 	if j.State == job.Pending && j.Fence > 0 {
-		l.note = waits(j)
+		l.note = w.waits(ctx, s, j)
 	}
 	w.last = l
 	return l, nil
 }
 
-// waits says why a job that ran before is pending.
-func waits(j job.Job) string {
-	text := fmt.Sprintf("waits until %s", j.DueAt.Local().Format(time.TimeOnly))
-	if j.Cause != "" {
-		text += ": " + plain(j.Cause)
+// waits says why a job that ran before is pending. The job's own cause is its last
+// failure, which need not be the reason, so the history is asked, once a wait.
+func (w *watcher) waits(ctx context.Context, s orders, j job.Job) string {
+	if w.waiting.fence != j.Fence {
+		if events, err := s.History(ctx, j.ID); err == nil {
+			w.waiting = wait{j.Fence, backCause(events)}
+		}
+	}
+	text := "waits until " + j.DueAt.Local().Format(time.TimeOnly)
+	if w.waiting.fence == j.Fence && w.waiting.cause != "" {
+		text += ": " + plain(w.waiting.cause)
 	}
 	return text
+}
+
+// backCause is why a job became pending last.
+func backCause(events []job.Event) string {
+	for _, e := range slices.Backward(events) {
+		if e.To == string(job.Pending) {
+			return e.Cause
+		}
+	}
+	return ""
 }
 
 // view shows looks at an order.

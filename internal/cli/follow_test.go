@@ -21,6 +21,8 @@ type scripted struct {
 
 type answer struct {
 	state job.State
+	back  string // why the job was given back
+	fence int64
 	err   error
 	subs  []directory.Submission
 }
@@ -32,13 +34,41 @@ func (s *scripted) Job(context.Context, job.ID) (job.Job, error) {
 	if a.err != nil {
 		s.asked++
 	}
-	return job.Job{State: a.state, Quota: 1}, a.err
+	return job.Job{State: a.state, Fence: a.fence, Quota: 1, Cause: "the worker was lost"}, a.err
 }
 
 func (s *scripted) Submissions(context.Context, job.ID) ([]directory.Submission, error) {
 	a := s.now()
 	s.asked++
 	return a.subs, nil
+}
+
+func (s *scripted) History(context.Context, job.ID) ([]job.Event, error) {
+	back := s.looks[s.asked-1].back // the look has gone past its submissions
+	events := []job.Event{{To: "pending"}, {To: "in_progress"}, {To: "pending", Cause: back}}
+	return append(events, job.Event{Type: "write.fenced", Cause: "another story"}), nil
+}
+
+func TestFollowTellsWhyAnOrderWaitsNotWhatHappenedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := &scripted{looks: []answer{
+			{state: job.Pending, fence: 2, back: "a retry of acme"},
+			{state: job.Pending, fence: 3, back: "the daily cap of beta"},
+			{state: job.Completed, fence: 4},
+		}}
+		if _, err := follow(t.Context(), &lineView{w: &out}, s, job.NewID()); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"a retry of acme", "the daily cap of beta"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%q is not told in:\n%s", want, out.String())
+			}
+		}
+		if strings.Contains(out.String(), "the worker was lost") {
+			t.Errorf("an old failure is told as the reason in:\n%s", out.String())
+		}
+	})
 }
 
 func TestFollowOutlastsAStoreThatIsAwayForAMoment(t *testing.T) {

@@ -80,6 +80,15 @@ func jobRow(j job.Job) []string {
 	return []string{
 		j.ID.String(), j.Kind, string(j.State), strconv.Itoa(j.Priority), j.Package,
 		fmt.Sprintf("%d/%d", j.Failures, j.MaxAttempts), fmt.Sprintf("%d/%d", j.Crashes, j.CrashBudget),
-		stamp(j.CreatedAt), cut(plain(j.Cause), 60),
+		stamp(j.CreatedAt), cut(plain(causeOf(j)), 60),
 	}
+}
+
+// causeOf is why a job is in its state, as far as the job knows. A job that got
+// through keeps its last failure, which is not why it is completed.
+func causeOf(j job.Job) string {
+	if j.State == job.Completed {
+		return ""
+	}
+	return j.Cause
 }

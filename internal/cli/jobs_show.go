@@ -73,7 +73,7 @@ func (s shown) rows(b books) [][]string {
 		{"failures", fmt.Sprintf("%d of %d", s.Failures, s.MaxAttempts)},
 		{"crashes", fmt.Sprintf("%d of %d", s.Crashes, s.CrashBudget)},
 		{"redrives", strconv.Itoa(s.Redrives)},
-		{"cause", s.Cause},
+		{causeLabel(s.State), s.Cause},
 	}
 	if b.quota > 0 {
 		rows = append(rows, []string{"directories", b.String()})
@@ -82,6 +82,15 @@ func (s shown) rows(b books) [][]string {
 		rows = append(rows, []string{"payload", string(s.Payload)})
 	}
 	return withoutBlank(rows)
+}
+
+// causeLabel names the cause that a job keeps: why it ended so, or, where it goes
+// on or got through, its last failure.
+func causeLabel(s job.State) string {
+	if s == job.Failed || s == job.Cancelled {
+		return "cause"
+	}
+	return "last failure"
 }
 
 // withoutBlank drops the rows that say nothing.
