@@ -9,6 +9,11 @@ type configCmd struct {
 	Check configCheckCmd `cmd:"" help:"Check the settings and name every fault."`
 }
 
+// Help shows how it is typed.
+func (configCmd) Help() string {
+	return examples("directorybolt config print", "directorybolt config check")
+}
+
 type configPrintCmd struct{}
 
 // Help shows how it is typed.

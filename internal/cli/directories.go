@@ -15,6 +15,11 @@ type directoriesCmd struct {
 	Lint directoriesLintCmd `cmd:"" help:"Check a catalog and name every fault with file and line."`
 }
 
+// Help shows how it is typed.
+func (directoriesCmd) Help() string {
+	return examples("directorybolt directories lint catalog.yaml", "directorybolt directories list --package starter --country US")
+}
+
 // catalogFlag is embedded by commands that need the catalog.
 type catalogFlag struct {
 	Catalog string `setting:"CATALOG" type:"path" placeholder:"PATH" help:"Catalog: a YAML file, or a directory of them."`

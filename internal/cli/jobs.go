@@ -95,7 +95,7 @@ type acted struct {
 	Done string `json:"done"`
 }
 
-// refused explains ErrState: which state the job is in.
+// refused explains ErrState: which state the job is in, where to read why.
 func refused(ctx context.Context, s backend, id job.ID, err error) error {
 	if !errors.Is(err, job.ErrState) {
 		return err
@@ -104,7 +104,7 @@ func refused(ctx context.Context, s backend, id job.ID, err error) error {
 	if found != nil {
 		return err
 	}
-	return fmt.Errorf("job %s is %s: %w", id, j.State, job.ErrState)
+	return remedied(fmt.Errorf("job %s is %s: %w", id, j.State, job.ErrState), "see: directorybolt jobs history "+id.String())
 }
 
 // summed is the one error itself, or a status that tells all from some.

@@ -13,6 +13,11 @@ type migrateCmd struct {
 	SQL    migrateSQLCmd    `cmd:"" name:"sql" help:"Print the migrations as SQL, to run them by hand."`
 }
 
+// Help shows how it is typed.
+func (migrateCmd) Help() string {
+	return examples("directorybolt migrate status", "directorybolt migrate up")
+}
+
 type migrateUpCmd struct{}
 
 // Help shows how it is typed.

@@ -32,9 +32,13 @@ func (c sandboxCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	box, err := sandbox.Start(ctx, sandbox.Config{
+	cfg := sandbox.Config{
 		Count: c.Count, BasePort: c.BasePort, Seed: c.Seed, Scale: c.Scale, Behaviours: c.Behaviour, Log: h.log,
-	})
+	}
+	if err := cfg.Validate(); err != nil {
+		return usage(err, "see: directorybolt sandbox --help")
+	}
+	box, err := sandbox.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -21,8 +21,9 @@ type submitCmd struct {
 
 // Help shows how it is typed.
 func (submitCmd) Help() string {
-	return `The same command twice is one order. With --wait the exit status is 0 when the order completed, ` +
-		`4 when it completed but some directories failed, are uncertain or short, and 1 when it failed or was cancelled.` + "\n\n" +
+	return `The same command twice is one order. With --wait the exit status is 0 when the order completed, also when ` +
+		`a person has work left (needs_action); 4 when it completed, but it is short of directories, or some are uncertain, or ` +
+		`failed or were skipped without a replacement; and 1 when it failed or was cancelled.` + "\n\n" +
 		examples(
 			"directorybolt submit --profile bakery.yaml --package starter --wait",
 			"directorybolt submit --profile bakery.yaml --package growth --customer owner@example.com --json",
