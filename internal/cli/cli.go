@@ -33,15 +33,18 @@ type commands struct {
 	globals
 	ShowVersion kong.VersionFlag `name:"version" help:"Say which build this is."`
 
-	All     allCmd     `cmd:"" group:"run" help:"Run everything in one process: worker, stale monitor, retention, HTTP."`
-	Work    workCmd    `cmd:"" group:"run" help:"Run a worker that performs jobs."`
-	Demo    demoCmd    `cmd:"" group:"run" help:"Watch an example order go through sixty directories on this machine, then end."`
-	Sandbox sandboxCmd `cmd:"" group:"run" help:"Run the small web of directories that tests and the demo submit to."`
+	All          allCmd          `cmd:"" group:"run" help:"Run everything in one process: worker, stale monitor, retention, HTTP."`
+	Work         workCmd         `cmd:"" group:"run" help:"Run a worker that performs jobs."`
+	StaleMonitor staleMonitorCmd `cmd:"" group:"run" help:"Run the stale monitor alone: it gives back the jobs of dead workers."`
+	Demo         demoCmd         `cmd:"" group:"run" help:"Watch an example order go through sixty directories on this machine, then end."`
+	Sandbox      sandboxCmd      `cmd:"" group:"run" help:"Run the small web of directories that tests and the demo submit to."`
 
 	Submit      submitCmd      `cmd:"" group:"order" help:"Place an order: submit a business to the directories of a package."`
 	Jobs        jobsCmd        `cmd:"" group:"order" help:"Look at jobs and act on them."`
 	Directories directoriesCmd `cmd:"" group:"order" help:"Look at the catalog of directories and check it."`
 
+	Why        whyCmd        `cmd:"" group:"operate" help:"Say why a job is not running, or why it ran more than once."`
+	Stale      staleCmd      `cmd:"" group:"operate" help:"Look at stuck jobs and take them back."`
 	Migrate    migrateCmd    `cmd:"" group:"operate" help:"Bring the database's schema up to this binary."`
 	Config     configCmd     `cmd:"" group:"operate" help:"Show or check the settings."`
 	Version    versionCmd    `cmd:"" group:"operate" help:"Say which build this is."`

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+type staleListCmd struct {
+	Limit int `default:"100" placeholder:"N" help:"At most so many, up to 10000; ${default} unless told."`
+}
+
+// Help shows how it is typed.
+func (staleListCmd) Help() string {
+	return examples("directorybolt stale list", "directorybolt stale list --json | jq .cause")
+}
+
+// Run prints the stuck jobs, those that wait longest first.
+func (c staleListCmd) Run(ctx context.Context, a *app) error {
+	if c.Limit < 1 || c.Limit > 10_000 {
+		return usage(fmt.Errorf("--limit %d is out of range", c.Limit), "1 to 10000")
+	}
+	settings, err := a.settings()
+	if err != nil {
+		return err
+	}
+	return a.withStore(ctx, func(s backend) error {
+		// One more than asked for tells whether there are others.
+		stale, err := s.Stale(ctx, settings.StallAfter(), c.Limit+1)
+		if err != nil {
+			return err
+		}
+		now, err := s.Now(ctx)
+		if err != nil {
+			return err
+		}
+		more := len(stale) > c.Limit
+		stale = stale[:min(len(stale), c.Limit)]
+		if err := tellStale(a, stale, now); err != nil {
+			return err
+		}
+		if more {
+			a.say("more: add --limit")
+		}
+		return nil
+	})
+}
+
+// tellStale prints stale jobs, and what they are worth.
+func tellStale(a *app, stale []job.StaleJob, now time.Time) error {
+	header := []string{"JOB", "KIND", "DETECTOR", "CAUSE", "SINCE", "FOR", "CRASHES", "VALUE", "WORKER"}
+	err := list(a, stale, header, func(j job.StaleJob) []string {
+		return []string{
+			j.ID.String(), j.Kind, string(j.Detector), j.Cause, stamp(j.Since), span(now.Sub(j.Since)),
+			fmt.Sprintf("%d/%d", j.Crashes, j.CrashBudget), dollars(j.ValueCents), ownerOf(j),
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if len(stale) == 0 {
+		a.say("no stale jobs")
+		return nil
+	}
+	a.say("%s, %s at risk", count(len(stale), "stale job"), dollars(atRisk(stale)))
+	return nil
+}
+
+// atRisk is what was paid for the jobs. Canaries carry no money.
+func atRisk(stale []job.StaleJob) (cents int64) {
+	for _, j := range stale {
+		if !j.Canary {
+			cents += j.ValueCents
+		}
+	}
+	return cents
+}
+
+// ownerOf is where the job's worker ran.
+func ownerOf(j job.StaleJob) string {
+	if j.Host == "" {
+		return j.WorkerID.String()
+	}
+	return fmt.Sprintf("%s on %s, pid %d", j.WorkerID, j.Host, j.PID)
+}
+
+// span is a duration as people read it: the two largest units.
+func span(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return d.Truncate(time.Second).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%dd%02dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+}

@@ -1,0 +1,30 @@
+package cli
+
+import (
+	"context"
+)
+
+type staleMonitorCmd struct{}
+
+// Help shows how it is typed.
+func (staleMonitorCmd) Help() string {
+	return "It retires workers whose lease is over and gives their jobs back, and it takes jobs that make no progress from " +
+		"workers that live. Any number of them may run: the work is done once. `all` and `work` run the same monitor beside their worker, " +
+		"so that a fleet is never without one; run it alone where it shall outlive every worker.\n\n" +
+		examples("DATABASE_URL=postgres://… directorybolt stale-monitor")
+}
+
+// Run watches until the context ends.
+func (staleMonitorCmd) Run(ctx context.Context, a *app) error {
+	h, err := a.house()
+	if err != nil {
+		return err
+	}
+	s, err := h.open(ctx)
+	return closing(s, err, func(s backend) error {
+		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
+			"interval", h.config.LivenessInterval(), "stall_after", h.config.StallAfter())
+		defer h.log.InfoContext(ctx, "stopped")
+		return h.monitor(s).Run(ctx)
+	})
+}

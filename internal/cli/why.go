@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+type whyCmd struct{ oneJob }
+
+// Help shows how it is typed.
+func (whyCmd) Help() string {
+	return "One answer from the job, the pauses, the workers and the history: why it is not running, or why it ran more than once, " +
+		"and what to do about it.\n\n" +
+		examples("directorybolt why 01932f6c-…", "directorybolt why 01932f6c-… --json | jq -r .answer[].code")
+}
+
+// Run prints the answer.
+func (c whyCmd) Run(ctx context.Context, a *app) error {
+	id, err := c.id()
+	if err != nil {
+		return err
+	}
+	settings, err := a.settings()
+	if err != nil {
+		return err
+	}
+	return a.withStore(ctx, func(s backend) error {
+		f, err := gather(ctx, s, id, settings.StallAfter())
+		if err != nil {
+			return missing(id, err)
+		}
+		answer := f.answer()
+		if a.JSON {
+			return a.object(struct {
+				ID     job.ID    `json:"id"`
+				State  job.State `json:"state"`
+				Answer []reason  `json:"answer"`
+			}{id, f.job.State, answer})
+		}
+		for _, r := range answer {
+			if err := a.printf("%s\n", plain(r.Text)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// reason is one sentence of an answer, and a word by which programs know it.
+type reason struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+	Do   string `json:"do,omitempty"` // a command that changes it
+}
+
+// facts are what an answer is made of.
+type facts struct {
+	now        time.Time
+	job        job.Job
+	story      []job.Event
+	pauses     []job.Pause
+	workers    []job.Worker // alive, and the retired that history may name
+	ahead      int
+	stallAfter time.Duration
+}
+
+// gather reads the facts, the job last but for its place in the queue: what the
+// others say is older.
+func gather(ctx context.Context, s backend, id job.ID, stallAfter time.Duration) (f facts, err error) {
+	f.stallAfter = stallAfter
+	if f.pauses, err = s.Pauses(ctx); err != nil {
+		return f, err
+	}
+	if f.workers, err = s.Workers(ctx, workersRemembered); err != nil {
+		return f, err
+	}
+	if f.story, err = s.History(ctx, id); err != nil {
+		return f, err
+	}
+	if f.job, err = s.Job(ctx, id); err != nil {
+		return f, err
+	}
+	if f.now, err = s.Now(ctx); err != nil {
+		return f, err
+	}
+	if f.job.State == job.Pending {
+		f.ahead, err = s.Ahead(ctx, id, f.liveKinds())
+	}
+	return f, err
+}
+
+// workersRemembered is how long ago a worker may have been retired that an answer
+// names by its host.
+const workersRemembered = 7 * 24 * time.Hour
+
+func (f facts) alive() []job.Worker {
+	return slices.DeleteFunc(slices.Clone(f.workers), func(w job.Worker) bool {
+		return !w.RetiredAt.IsZero() || !w.LeaseUntil.After(f.now)
+	})
+}
+
+// liveKinds are the kinds that somebody performs.
+func (f facts) liveKinds() []string {
+	var kinds []string
+	for _, w := range f.alive() {
+		kinds = append(kinds, w.Kinds...)
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
+func (f facts) worker(id job.ID) (w job.Worker, known bool) {
+	i := slices.IndexFunc(f.workers, func(w job.Worker) bool { return w.ID == id })
+	if i < 0 {
+		return w, false
+	}
+	return f.workers[i], true
+}
