@@ -278,7 +278,7 @@ func (h house) process(s backend, catalog *directory.Catalog) (*process, error) 
 		Heartbeat:   h.config.Heartbeat,
 		Lease:       h.config.Lease,
 		Poll:        h.config.PollInterval,
-		DrainGrace:  h.config.DrainGrace,
+		DrainGrace:  max(h.config.DrainGrace, 1), // zero would be the pool's default
 		Backoff:     h.backoff(),
 		Version:     thisBuild().Version,
 		Log:         h.log,

@@ -718,11 +718,23 @@ func TestRecheckOfAPrunedOrderIsCancelled(t *testing.T) {
 
 func TestRecheckOfAnotherVersionSaysWhich(t *testing.T) {
 	d := newDesk(t, entries(1)...)
-	for payload, want := range map[string]string{`{"v":7}`: "version 7", `[]`: "unmarshal"} {
+	for payload, want := range map[string]string{`{"v":-1}`: "version -1", `{}`: "version 0", `[]`: "unmarshal"} {
 		a := job.Attempt{Job: job.Job{Payload: []byte(payload)}}
 		err := d.engine().Recheck().Handle(t.Context(), a)
 		if !job.IsPermanent(err) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "%!") {
 			t.Errorf("payload %s: %v, want a permanent error that says %q", payload, err, want)
+		}
+	}
+}
+
+// A rolling deploy has workers of two releases: the older leave what the newer wrote.
+func TestPayloadOfANewerReleaseWaits(t *testing.T) {
+	d := newDesk(t, entries(1)...)
+	a := job.Attempt{Job: job.Job{Payload: []byte(`{"v":7}`)}}
+	for kind, h := range map[string]job.Handler{"order": d.engine().Order(), "recheck": d.engine().Recheck()} {
+		var snooze *job.SnoozeError
+		if err := h.Handle(t.Context(), a); !errors.As(err, &snooze) || !strings.Contains(snooze.Reason, "version 7") {
+			t.Errorf("%s: %v, want a snooze that names version 7", kind, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -47,15 +48,28 @@ func OrderSpec(customer job.ID, b *directory.Business, p directory.Package, o Or
 	}, nil
 }
 
-// ParseOrder reads a payload that [OrderSpec] made. The error is permanent: no
-// retry makes a payload readable.
+// ParseOrder reads a payload that [OrderSpec] made. An unreadable payload is a
+// permanent error; one of a later version is a snooze, see [readPayload].
 func ParseOrder(payload []byte) (Order, error) {
 	var o Order
-	if err := json.Unmarshal(payload, &o); err != nil {
-		return o, job.Permanent(fmt.Errorf("read order payload: %w", err))
+	return o, readPayload("order", payload, &o, &o.V)
+}
+
+// newerWait is how long a job of a later release waits for a worker of that release.
+const newerWait = time.Minute
+
+// readPayload decodes a payload of version 1. A later version was written by a
+// newer release, whose workers will come during a rolling deploy: the job waits for
+// them, uncounted, instead of failing.
+func readPayload(kind string, payload []byte, into any, version *int) error {
+	if err := json.Unmarshal(payload, into); err != nil {
+		return job.Permanent(fmt.Errorf("read %s payload: %w", kind, err))
 	}
-	if o.V != 1 {
-		return o, job.Permanent(fmt.Errorf("read order payload: version %d is not known to this binary", o.V))
+	switch {
+	case *version > 1:
+		return job.Snooze(newerWait, fmt.Sprintf("its payload has version %d, which needs a newer worker", *version))
+	case *version < 1:
+		return job.Permanent(fmt.Errorf("read %s payload: version %d is not known to this binary", kind, *version))
 	}
-	return o, nil
+	return nil
 }

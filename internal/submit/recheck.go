@@ -67,11 +67,8 @@ func (e *Engine) rechecks(s *directory.Submission) bool {
 // until the next time of the schedule, which counts from the job's creation.
 func (e *Engine) handleRecheck(ctx context.Context, a job.Attempt) error {
 	var p recheckPayload
-	if err := json.Unmarshal(a.Job.Payload, &p); err != nil {
-		return job.Permanent(fmt.Errorf("read recheck payload: %w", err))
-	}
-	if p.V != 1 {
-		return job.Permanent(fmt.Errorf("read recheck payload: version %d is not known to this binary", p.V))
+	if err := readPayload("recheck", a.Job.Payload, &p, &p.V); err != nil {
+		return err
 	}
 	order, err := retry(ctx, e, func(ctx context.Context) (job.Job, error) { return e.Jobs.Job(ctx, p.OrderID) })
 	if errors.Is(err, job.ErrNotFound) {

@@ -30,11 +30,10 @@ type run struct {
 
 // item is a submission on its way through this attempt.
 type item struct {
-	sub    directory.Submission
-	at     time.Time // not before, on the store's clock
-	why    string    // what it waits for
-	probed int       // lookups that gave no answer
-	busy   bool      // being tried; only its try may touch it
+	sub  directory.Submission
+	at   time.Time // not before, on the store's clock
+	why  string    // what it waits for
+	busy bool      // being tried; only its try may touch it
 
 	added []directory.Submission // replacements that the last try committed
 	err   error                  // why the attempt at the order cannot go on
