@@ -19,6 +19,7 @@ type Store interface {
 	Outbox
 	Keeper
 	Waker
+	Passes
 }
 
 // Enqueuer takes work in.

@@ -64,6 +64,7 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 		{"prune events", "PruneEvents", &p.Events},
 		{"prune workers", "PruneWorkers", &p.Workers},
 		{"prune outbox", "PruneOutbox", &p.Outbox},
+		{"prune passes of monitors", "PrunePasses", new(int64)},
 	} {
 		for {
 			n, err := changed(ctx, s, rest.what, rest.statement, horizon, r.Batch)

@@ -32,6 +32,7 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 		func() error { return p.rows(&p.done.Events, q.PruneEvents) },
 		func() error { return p.rows(&p.done.Outbox, q.PruneOutbox) },
 		func() error { return p.once(&p.done.Workers, q.PruneWorkers, p.horizon) },
+		func() error { return p.once(new(int64), q.PrunePasses, p.horizon) },
 		func() error { return p.once(new(int64), q.PruneArchive, now.Add(-r.Archive).UnixMicro()) },
 	} {
 		if err := step(); err != nil {

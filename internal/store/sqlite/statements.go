@@ -13,6 +13,8 @@ type statements struct {
 	StalledJobs, RecoverStalledJobs, StaleJobs, JobsAhead                              string
 	GetJob, ListJobs, ListJobsOfCustomer, CountJobs, DueJobs, PrunableJobs             string
 	ArchiveJobs, PruneJobs, PruneArchive, StoreNow                                     string
+	// monitors.sql
+	RecordPass, ListPasses, PrunePasses string
 	// outbox.sql
 	AddMessages, TakeMessages, MarkMessagesSent, PruneOutbox string
 	// pacing.sql

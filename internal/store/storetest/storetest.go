@@ -84,6 +84,7 @@ func Run(t *testing.T, f Factory) {
 		{"Outbox", outboxPromises},
 		{"Keep", keepPromises},
 		{"Wake", wakePromises},
+		{"Passes", passesPromises},
 		{"Ledger", ledgerPromises},
 		{"Pacer", pacerPromises},
 		{"Crowd", crowdPromises},

@@ -1,0 +1,35 @@
+package job
+
+import (
+	"context"
+	"time"
+)
+
+// Passes keeps, for each monitor and process, what its latest pass came to: the
+// proof that somebody watches, which others can read.
+type Passes interface {
+	// RecordPass replaces what is kept of p's monitor and process. The store's clock
+	// gives At and GoodAt.
+	RecordPass(ctx context.Context, p MonitorPass) error
+
+	// MonitorPasses lists what is kept, the latest first.
+	MonitorPasses(ctx context.Context) ([]MonitorPass, error)
+}
+
+// MonitorStale is the name of the stale monitor among monitors.
+const MonitorStale = "stale"
+
+// MonitorPass is the latest pass of a monitor in one process.
+type MonitorPass struct {
+	Monitor string           `json:"monitor"`
+	Process ID               `json:"process"` // random per boot
+	Host    string           `json:"host"`
+	PID     int              `json:"pid"`
+	At      time.Time        `json:"at"`
+	GoodAt  time.Time        `json:"good_at,omitzero"` // of the latest that had no error
+	Took    time.Duration    `json:"took_ns"`
+	Error   string           `json:"error,omitempty"` // empty: the pass was good
+	Passes  int64            `json:"passes"`          // since the process began
+	Failed  int64            `json:"failed"`          // of these
+	Counts  map[string]int64 `json:"counts,omitempty"`
+}

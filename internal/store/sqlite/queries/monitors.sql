@@ -1,0 +1,16 @@
+-- Statements on the passes of monitors.
+
+-- name: RecordPass
+INSERT INTO monitor_passes (monitor, process, host, pid, at, good_at, took, error, passes, failed, counts)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    ON CONFLICT (monitor, process)
+    DO UPDATE SET at = excluded.at, good_at = coalesce(excluded.good_at, good_at), took = excluded.took,
+        error = excluded.error, passes = excluded.passes, failed = excluded.failed, counts = excluded.counts;
+
+-- name: ListPasses
+SELECT monitor, process, host, pid, at, good_at, took, error, passes, failed, counts
+  FROM monitor_passes
+ ORDER BY at DESC, monitor, process;
+
+-- name: PrunePasses
+DELETE FROM monitor_passes WHERE at < ?1;
