@@ -44,6 +44,11 @@ func (c staleListCmd) Run(ctx context.Context, a *app) error {
 		if more {
 			a.say("more: add --limit")
 		}
+		passes, err := s.MonitorPasses(ctx)
+		if err != nil {
+			return err
+		}
+		a.say("%s", watched(passes, now, settings.LivenessInterval()))
 		return nil
 	})
 }
@@ -97,4 +102,32 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 	}
 	return fmt.Sprintf("%dd%02dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+}
+
+// missedPasses is after how many intervals without a good pass a monitor counts as gone.
+const missedPasses = 5
+
+// watched says whether somebody takes stuck jobs back.
+func watched(passes []job.MonitorPass, now time.Time, interval time.Duration) string {
+	var last job.MonitorPass
+	processes := 0
+	for _, p := range passes {
+		if p.Monitor != job.MonitorStale {
+			continue
+		}
+		if p.GoodAt.After(last.GoodAt) {
+			last = p
+		}
+		if now.Sub(p.GoodAt) <= missedPasses*interval {
+			processes++
+		}
+	}
+	const remedy = "start one with: directorybolt stale-monitor"
+	switch {
+	case last.GoodAt.IsZero():
+		return "no stale monitor ever looked; " + remedy
+	case processes == 0:
+		return fmt.Sprintf("no stale monitor looks since %s; %s", stamp(last.GoodAt), remedy)
+	}
+	return fmt.Sprintf("%s at work, last pass %s ago on %s, pid %d", count(processes, "stale monitor"), span(now.Sub(last.GoodAt)), last.Host, last.PID)
 }

@@ -39,6 +39,7 @@ const (
 // Config describes a monitor. Zero means the default.
 type Config struct {
 	Store    job.Recoverer // required
+	Passes   job.Passes    // keeps the proof of each pass; nil: nobody
 	Interval time.Duration // between passes; 5 s, at most MaxInterval
 	Lease    time.Duration // of the workers; 20 s
 
@@ -66,6 +67,7 @@ type Monitor struct {
 
 	looked time.Duration // when the last good pass began; zero: there was none
 	spare  time.Duration // nobody is judged before
+	proof  proof
 }
 
 // New builds a monitor; nothing runs before Run or Pass.
@@ -89,7 +91,7 @@ func New(c Config) *Monitor {
 	if c.clock == nil {
 		c.clock = bootclock.Now
 	}
-	return &Monitor{Config: c}
+	return &Monitor{Config: c, proof: newProof()}
 }
 
 // Result tells what a pass found and did.
@@ -119,11 +121,13 @@ func (m *Monitor) Run(ctx context.Context) error {
 
 // Pass retires the workers whose lease is over and moves the jobs of all retired
 // workers, and those that make no progress. What it did before an error is in the
-// result.
+// result. A pass that could not be recorded has failed: others think that nobody watches.
 func (m *Monitor) Pass(ctx context.Context) (Result, error) {
 	begun := time.Now()
 	r, err := m.pass(ctx)
+	err = errors.Join(err, m.record(ctx, r, time.Since(begun), err))
 	m.Metrics.StalePass(time.Since(begun), err)
+	m.report(ctx)
 	return r, err
 }
 

@@ -29,6 +29,7 @@ type Metrics struct {
 	beatSeconds, claimSeconds, passSeconds prometheus.Histogram
 	attemptSeconds                         *prometheus.HistogramVec
 	workersLive                            prometheus.Gauge
+	lastPass                               *prometheus.GaugeVec
 }
 
 // Family describes one metric, for docs/telemetry.md.
@@ -70,6 +71,7 @@ func NewMetrics() *Metrics {
 	m.passSeconds = m.histogram("stale_pass_seconds", "Duration of a pass of the stale monitor.")
 	m.attemptSeconds = m.histograms("attempt_seconds", "Duration of an attempt, from claim to its recorded end.", slow, "kind")
 	m.workersLive = m.gauge("workers_live", "Workers with a lease, as last counted.")
+	m.lastPass = m.gauges("monitor_last_pass_timestamp_seconds", "When the monitor of this process last ended a pass without an error, as Unix time.", "monitor")
 
 	// A counter that is there from the start shows its first increase.
 	for _, s := range directory.SubmissionStates {
@@ -170,7 +172,9 @@ func (m *Metrics) StalePass(took time.Duration, err error) {
 	m.passSeconds.Observe(took.Seconds())
 	if err != nil {
 		m.passesFailed.Inc()
+		return
 	}
+	m.lastPass.WithLabelValues(job.MonitorStale).SetToCurrentTime()
 }
 
 // SubmissionEnded tells in which state a try left its submission.
@@ -196,6 +200,12 @@ func (m *Metrics) counters(name, help string, labels ...string) *prometheus.Coun
 func (m *Metrics) gauge(name, help string) prometheus.Gauge {
 	v := prometheus.NewGauge(prometheus.GaugeOpts{Name: namespace + name, Help: help})
 	m.add(v, "gauge", name, help, nil)
+	return v
+}
+
+func (m *Metrics) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: namespace + name, Help: help}, labels)
+	m.add(v, "gauge", name, help, labels)
 	return v
 }
 
