@@ -36,7 +36,7 @@ type commands struct {
 	All          allCmd          `cmd:"" group:"run" help:"Run everything in one process: worker, stale monitor, retention, HTTP."`
 	Work         workCmd         `cmd:"" group:"run" help:"Run a worker that performs jobs."`
 	StaleMonitor staleMonitorCmd `cmd:"" group:"run" help:"Run the stale monitor alone: it gives back the jobs of dead workers."`
-	Demo         demoCmd         `cmd:"" group:"run" help:"Watch an example order go through sixty directories on this machine, then end."`
+	Demo         demoCmd         `cmd:"" group:"run" help:"Watch an example order go through the sandbox's directories, then end."`
 	Sandbox      sandboxCmd      `cmd:"" group:"run" help:"Run the small web of directories that tests and the demo submit to."`
 
 	Submit      submitCmd      `cmd:"" group:"order" help:"Place an order: submit a business to the directories of a package."`
