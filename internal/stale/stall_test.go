@@ -3,7 +3,6 @@ package stale
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,15 +10,13 @@ import (
 	"github.com/directorybolt/directorybolt/internal/worker"
 )
 
-// What the tests below wait for is done by real workers, whose beats are real time.
 const (
-	quickBeat  = 50 * time.Millisecond
-	quickLease = 500 * time.Millisecond
-	stallAfter = 600 * time.Millisecond
+	// stallAfter is turned on the store's clock, so that no slow machine decides.
+	stallAfter = 10 * time.Minute
 	patience   = 20 * time.Second
 )
 
-// crew is a real store with real workers and a monitor.
+// crew is a real store with real workers.
 type crew struct {
 	*ward
 	t *testing.T
@@ -27,17 +24,19 @@ type crew struct {
 
 func newCrew(t *testing.T) *crew { return &crew{ward: newWard(t), t: t} }
 
-// watch runs a monitor until the test ends.
-func (c *crew) watch() {
-	c.until(New(Config{Store: c, Interval: quickBeat, Lease: quickLease, StallAfter: stallAfter, Log: quiet}).Run)
+// watch is one pass of a monitor that watches for stalled jobs; it must take so many.
+func (c *crew) watch(taken int) {
+	c.t.Helper()
+	c.expect(c.pass(New(Config{Store: c, StallAfter: stallAfter, Log: quiet})), 0, taken)
 }
 
-// pool runs a worker with so many slots until the test ends.
+// pool runs a worker with so many slots until the test ends. Its lease outlasts every
+// turn of the clock.
 func (c *crew) pool(slots int, h job.HandlerFunc) {
 	c.t.Helper()
 	p, err := worker.New(worker.Config{
 		Store: c, Handlers: map[string]job.Handler{job.KindNoop: h}, Concurrency: slots, Prefetch: -1, Log: quiet,
-		Heartbeat: quickBeat, Lease: quickLease, Poll: 20 * time.Millisecond, DrainGrace: time.Second,
+		Heartbeat: 20 * time.Millisecond, Lease: 10 * time.Hour, Poll: 20 * time.Millisecond, DrainGrace: time.Second,
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -66,7 +65,7 @@ func (c *crew) place() job.ID {
 	return answers[0].ID
 }
 
-func (c *crew) look(id job.ID) job.Job {
+func (c *crew) row(id job.ID) job.Job {
 	c.t.Helper()
 	j, err := c.Job(c.t.Context(), id)
 	if err != nil {
@@ -111,7 +110,10 @@ func TestAHangingHandlerLosesItsJobToAnotherWorker(t *testing.T) {
 		again <- a
 		return nil
 	})
-	c.watch()
+	c.advance(stallAfter - time.Minute)
+	c.watch(0)
+	c.advance(2 * time.Minute)
+	c.watch(1)
 
 	second := arrives(t, "the second attempt", again)
 	if second.Job.Fence != first.Job.Fence+1 || second.Job.Crashes != 1 {
@@ -120,7 +122,7 @@ func TestAHangingHandlerLosesItsJobToAnotherWorker(t *testing.T) {
 	if cause := arrives(t, "the end of the hanging attempt's context", told); !errors.Is(cause, job.ErrLeaseLost) {
 		t.Errorf("its cause is %v, want %v", cause, job.ErrLeaseLost)
 	}
-	c.eventually("completion", func() bool { return c.look(id).State == job.Completed })
+	c.eventually("completion", func() bool { return c.row(id).State == job.Completed })
 	c.takenOnce(id, first.Job)
 }
 
@@ -171,14 +173,15 @@ func TestAHandlerThatIgnoresCancellationCannotKeepItsJob(t *testing.T) {
 	})
 	first := arrives(t, "the first attempt", began)
 	c.pool(1, func(context.Context, job.Attempt) error { return nil })
-	c.watch()
-	c.eventually("completion by the other worker", func() bool { return c.look(id).State == job.Completed })
-	done := c.look(id)
+	c.advance(stallAfter + time.Second)
+	c.watch(1)
+	c.eventually("completion by the other worker", func() bool { return c.row(id).State == job.Completed })
+	done := c.row(id)
 	close(wake)
 	if lost, err := c.Complete(t.Context(), first.Job.Lease()); err != nil || len(lost) != 1 {
 		t.Errorf("the sleeper's completion: lost %v, error %v; want it refused", lost, err)
 	}
-	if now := c.look(id); now.Fence != done.Fence || now.FinishedAt != done.FinishedAt || now.WorkerID == first.Job.WorkerID {
+	if now := c.row(id); now.Fence != done.Fence || now.FinishedAt != done.FinishedAt || now.WorkerID == first.Job.WorkerID {
 		t.Errorf("the sleeper changed the job: %+v, was %+v", now, done)
 	}
 }
@@ -186,26 +189,26 @@ func TestAHandlerThatIgnoresCancellationCannotKeepItsJob(t *testing.T) {
 func TestAHandlerThatGetsFurtherKeepsItsJobForAsLongAsItTakes(t *testing.T) {
 	c := newCrew(t)
 	id := c.place()
-	c.watch()
-	var begun atomic.Int64
-	c.pool(2, func(ctx context.Context, a job.Attempt) error {
-		begun.Add(1)
-		step := time.NewTicker(quickBeat)
-		defer step.Stop()
-		for end := time.After(4 * stallAfter); ; {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-step.C:
-				a.Progress()
-			case <-end:
-				return nil
-			}
+	began, steps := make(chan job.Attempt, 2), make(chan struct{})
+	c.pool(2, func(_ context.Context, a job.Attempt) error {
+		began <- a
+		for range steps {
+			a.Progress()
 		}
+		return nil
 	})
-	c.eventually("completion", func() bool { return c.look(id).State == job.Completed })
-	if j := c.look(id); j.Crashes != 0 || begun.Load() != 1 {
-		t.Errorf("%d crashes, begun %d times; want none and once", j.Crashes, begun.Load())
+	arrives(t, "the attempt", began)
+	for range 3 {
+		c.advance(stallAfter - time.Second)
+		before := c.row(id).ProgressAt
+		steps <- struct{}{}
+		c.eventually("progress in the store", func() bool { return c.row(id).ProgressAt.After(before) })
+		c.watch(0)
+	}
+	close(steps)
+	c.eventually("completion", func() bool { return c.row(id).State == job.Completed })
+	if j := c.row(id); j.Crashes != 0 || j.Fence != 1 {
+		t.Errorf("%d crashes, fence %d; want none and 1", j.Crashes, j.Fence)
 	}
 }
 
