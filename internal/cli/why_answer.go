@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ func (f facts) workless() []reason {
 func (f facts) running() []reason {
 	owner, known := f.worker(f.job.WorkerID)
 	still := f.now.Sub(f.job.ProgressAt)
-	rs := []reason{{Code: "running", Text: fmt.Sprintf("It runs on %s since %s, attempt %d; it last got further %s ago.",
+	rs := []reason{{Code: "running", Text: fmt.Sprintf("It is in the hands of %s since %s, attempt %d; it last got further %s ago.",
 		f.named(f.job.WorkerID), stamp(f.job.ClaimedAt), f.job.Attempt, span(still))}}
 	why := ""
 	switch {
@@ -193,7 +194,7 @@ func (f facts) reruns() []reason {
 func ending(e job.Event) string {
 	switch e.Type {
 	case job.EventJobRecovered:
-		return "taken back by " + e.Actor + " because " + inWords(e.Cause)
+		return "taken back by " + e.Actor + " because " + inWords(e.Cause) + because(reasonOf(e))
 	case job.EventJobRetried:
 		return "failed, to be tried again" + because(e.Cause)
 	case job.EventJobFailed:
@@ -208,6 +209,15 @@ func ending(e job.Event) string {
 		return "a late write of its worker was refused; nothing was changed"
 	}
 	return ""
+}
+
+// reasonOf is what a person said about an act whose cause is something else.
+func reasonOf(e job.Event) string {
+	var d struct{ Reason string }
+	if json.Unmarshal(e.Detail, &d) != nil {
+		return ""
+	}
+	return d.Reason
 }
 
 // inWords says what a cause of recovery means.
