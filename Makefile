@@ -15,7 +15,7 @@ TESTPG := go run ./internal/dbtest/cmd/testpg --
 # long each fuzz target runs; which benchmarks, which packages. GOTESTFLAGS adds
 # to `go test`.
 TEST_PARALLEL ?= 2
-TEST_TIMEOUT  ?= 10m
+TEST_TIMEOUT  ?= 20m
 FUZZTIME      ?= 10s
 BENCH         ?= .
 PKG           ?= ./...

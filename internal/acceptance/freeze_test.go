@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,7 @@ type trap struct {
 	stall   bool          // catch the first post in the middle of its body, not after it
 	release chan struct{} // lets the first post go on
 	caught  chan struct{} // the first post is there
+	once    sync.Once
 
 	mu     sync.Mutex
 	posts  int // posts that began
@@ -47,7 +49,7 @@ func newTrap(t *testing.T, stall bool) *trap {
 	// A small receive buffer makes the sender block in the middle of its body.
 	d.Listener = smallBuffers{d.Listener}
 	d.Start()
-	t.Cleanup(d.Close)
+	t.Cleanup(func() { d.letGo(); d.Close() })
 	return d
 }
 
@@ -83,6 +85,9 @@ func (d *trap) post(w http.ResponseWriter, r *http.Request) {
 	d.mu.Unlock()
 	fmt.Fprint(w, `<html><body><h1>Listing received</h1></body></html>`)
 }
+
+// letGo lets the first post go on; twice is harmless.
+func (d *trap) letGo() { d.once.Do(func() { close(d.release) }) }
 
 func (d *trap) hold() {
 	close(d.caught)
@@ -161,12 +166,12 @@ func freezeStory(t *testing.T, s *stack, d *trap, wantPosts int) {
 	case <-time.After(30 * time.Second):
 		t.Fatalf("no post came: %v\n%s", tally(s.results(id)), tail(frozen.output()))
 	}
-	frozen.signal(syscall.SIGSTOP)
+	s.freeze(frozen)
 	before := s.job(id)
 	if d.stall {
-		time.AfterFunc(5*time.Second, func() { close(d.release) }) // reads on after the deadline is over
+		time.AfterFunc(5*time.Second, d.letGo) // reads on after the deadline is over
 	} else {
-		close(d.release)
+		d.letGo()
 	}
 
 	other, monitor := s.start("work"), s.start("all")
@@ -192,6 +197,25 @@ func freezeStory(t *testing.T, s *stack, d *trap, wantPosts int) {
 	if len(subs) != 1 || subs[0].State != directory.Submitted {
 		t.Errorf("submissions: %s, want one submitted", tally(subs))
 	}
+}
+
+// freeze stops a process at a moment at which it does not hold SQLite's write lock:
+// one that is frozen with it stops every other writer, and no lease helps (see
+// docs/lifecycle.md).
+func (s *stack) freeze(p *process) {
+	s.t.Helper()
+	for range 100 {
+		p.signal(syscall.SIGSTOP)
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+		err := s.store().Pause(ctx, job.Scope{Kind: "probe"}, job.By{Actor: "cli:test", Reason: "is the store free?"})
+		cancel()
+		if err == nil {
+			return
+		}
+		p.signal(syscall.SIGCONT)
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.t.Fatal("the process holds the store whenever it is stopped")
 }
 
 // awaitFencedOrGone waits until the woken worker has noticed what happened.

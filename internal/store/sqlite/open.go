@@ -135,7 +135,7 @@ func (s *Store) connect(ctx context.Context, c Config) error {
 	if err := s.requireWAL(ctx, writing); err != nil {
 		return err
 	}
-	if err := writing.prove(ctx); err != nil {
+	if err := writing.prove(); err != nil {
 		return err
 	}
 	if s.pulse, err = openSession(ctx, s.path, c.MaxBytes); err != nil {

@@ -67,9 +67,14 @@ func (c *session) journalWAL(ctx context.Context) (mode string, err error) {
 }
 
 // prove begins to write and gives up: a file that cannot be written is found out
-// at start.
-func (c *session) prove(ctx context.Context) error {
-	if err := c.begin(ctx); err != nil {
+// at start. A file that another process is writing can be written, and whoever only
+// wants to read need not wait for that process.
+func (c *session) prove() error {
+	err := c.exec("BEGIN IMMEDIATE")
+	if isBusy(err) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return c.exec("ROLLBACK")
