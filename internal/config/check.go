@@ -21,6 +21,8 @@ func (l *loader) contradictions() {
 	wrong(c.BackoffBase > c.BackoffCap, "BACKOFF_BASE", "BACKOFF_CAP", "want at most BACKOFF_CAP, which is "+short(c.BackoffCap))
 	wrong(c.StaleThreshold < 2*c.CheckInterval, "STALE_THRESHOLD_MINUTES", "CHECK_INTERVAL_SECONDS",
 		"want at least twice CHECK_INTERVAL_SECONDS, which is "+short(c.CheckInterval))
+	wrong(c.StaleThreshold >= 2*c.CheckInterval && c.StallAfter() < c.Lease, "STALE_THRESHOLD_MINUTES", "LEASE",
+		"want at least LEASE plus CHECK_INTERVAL_SECONDS, which is "+short(c.Lease+c.CheckInterval))
 	alone(c.SQSDLQURL != "" && c.SQSQueueURL == "", "SQS_DLQ_URL", "SQS_QUEUE_URL")
 	wrong(c.SQSDLQURL != "" && c.SQSDLQURL == c.SQSQueueURL, "SQS_DLQ_URL", "SQS_QUEUE_URL", "want another queue than SQS_QUEUE_URL")
 	alone(c.AWSAccessKeyID != "" && c.AWSSecretAccessKey == "", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

@@ -421,3 +421,40 @@ func sinceStart() func() time.Duration {
 	begun := time.Now()
 	return func() time.Duration { return time.Since(begun) }
 }
+
+// TestHangingHandlerIsCancelledWhenItsOwnPoolRunsTheJobAgain: the one worker there
+// is loses a job for want of progress and claims it again before its next beat.
+func TestHangingHandlerIsCancelledWhenItsOwnPoolRunsTheJobAgain(t *testing.T) {
+	s := newStore(t)
+	hanging, told := make(chan struct{}), make(chan error, 1)
+	var runs atomic.Int64
+	cfg := quick(s, noop(func(ctx context.Context, _ job.Attempt) error {
+		if runs.Add(1) > 1 {
+			return nil
+		}
+		close(hanging)
+		<-ctx.Done()
+		told <- context.Cause(ctx)
+		return nil
+	}))
+	cfg.Heartbeat, cfg.Lease = time.Minute, 3*time.Minute // no beat tells of it
+	id := enqueue(t, s, job.Spec{})
+	start(t, cfg)
+	<-hanging
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		r, err := s.RecoverStalled(t.Context(), time.Millisecond, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Jobs) == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the job never counted as stalled")
+		}
+	}
+	if cause := <-told; !errors.Is(cause, job.ErrLeaseLost) {
+		t.Errorf("the hanging handler's context ended with %v, want %v", cause, job.ErrLeaseLost)
+	}
+	awaitJob(t, s, id, "completed by the second run", inState(job.Completed))
+}

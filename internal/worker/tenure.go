@@ -195,8 +195,12 @@ func (t *tenure) hold(j job.Job) *attempt {
 	a := &attempt{job: j}
 	a.ctx, a.cancel = context.WithCancelCause(t.attempts)
 	t.mu.Lock()
+	earlier := t.held[j.ID]
 	t.held[j.ID] = a
 	t.mu.Unlock()
+	if earlier != nil { // taken from a handler that hangs here, and handed to us again before a beat told
+		earlier.cancel(job.ErrLeaseLost)
+	}
 	t.unbegun.Add(1)
 	return a
 }
