@@ -15,7 +15,6 @@ import (
 type bencher struct {
 	options
 	server *cluster
-	files  int
 	report *report
 	kept   map[string]database // by store, with jobs that finished before
 }

@@ -84,7 +84,7 @@ func servant() (*syscall.Credential, error) {
 	}
 	u, err := user.Lookup("postgres")
 	if err != nil {
-		return nil, fmt.Errorf("Postgres may not run as root, and there is no user postgres: %w", err)
+		return nil, fmt.Errorf("find a user for Postgres, which may not run as root: %w", err)
 	}
 	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
 	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
@@ -159,11 +159,11 @@ func (c *cluster) awaitAnswer(ctx context.Context) error {
 		select {
 		case <-c.exited:
 			log, _ := os.ReadFile(filepath.Join(c.dir, "log"))
-			return fmt.Errorf("Postgres ended at once:\n%s", log)
+			return fmt.Errorf("start Postgres: it ended at once:\n%s", log)
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("Postgres does not answer: %w", err)
+			return fmt.Errorf("start Postgres: no answer: %w", err)
 		}
 	}
 }

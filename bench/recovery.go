@@ -138,7 +138,7 @@ func recoverRiver(ctx context.Context, t task) (r result, err error) {
 	if err := p.stuck(ctx, w, t.Jobs); err != nil {
 		return r, fmt.Errorf("prepare: %w", err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Minute, errors.New("River has not recovered all jobs in five minutes"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Minute, errors.New("five minutes were not enough for River to recover all jobs"))
 	defer cancel()
 
 	claimer := watchClaims(ctx, func(ctx context.Context) error {
