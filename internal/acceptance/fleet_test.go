@@ -28,6 +28,7 @@ import (
 const (
 	roleEnv    = "ACCEPTANCE_STORE"   // a Postgres URL or the path of an SQLite file
 	witnessEnv = "ACCEPTANCE_WITNESS" // file that each claim is written to before it runs
+	workEnv    = "ACCEPTANCE_WORK"    // how long a job takes
 )
 
 // playRole runs a worker with no-op jobs until it is killed or told to stop.
@@ -51,13 +52,17 @@ func serveRole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	work, err := time.ParseDuration(os.Getenv(workEnv))
+	if err != nil {
+		return err
+	}
 	pool, err := worker.New(worker.Config{
 		Store: s, Log: log, Heartbeat: 200 * time.Millisecond, Lease: time.Second, Poll: 50 * time.Millisecond,
 		Prefetch: 20, Backoff: backoff.Policy{Base: 50 * time.Millisecond, Cap: 100 * time.Millisecond},
 		Handlers: map[string]job.Handler{job.KindNoop: job.HandlerFunc(func(_ context.Context, a job.Attempt) error {
 			// One write call: a kill leaves the line whole or absent.
 			_, err := fmt.Fprintf(witness, "%s %d\n", a.Job.ID, a.Job.Fence)
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(work)
 			return err
 		})},
 	})
@@ -91,7 +96,11 @@ func (f *fleet) start(i int) {
 	f.t.Helper()
 	f.started++
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleEnv+"="+f.where, witnessEnv+"="+filepath.Join(f.dir, fmt.Sprintf("witness-%d", f.started)))
+	// However many members there are, ten slots each, the jobs keep them busy for
+	// four seconds and more: long enough for the kills.
+	work := 4 * time.Second * time.Duration(10*len(f.members)) / fleetJobs
+	cmd.Env = append(os.Environ(), roleEnv+"="+f.where, workEnv+"="+work.String(),
+		witnessEnv+"="+filepath.Join(f.dir, fmt.Sprintf("witness-%d", f.started)))
 	cmd.Stderr, cmd.SysProcAttr = os.Stderr, dieWithUs
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
@@ -123,12 +132,14 @@ func TestNoJobIsClaimedTwice(t *testing.T) {
 	}
 }
 
+// fleetJobs is how many jobs a fleet runs.
+const fleetJobs = 10_000
+
 func claimStory(t *testing.T, s store, f *fleet) {
-	const jobs = 10_000
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	specs := make([]job.Spec, jobs)
+	specs := make([]job.Spec, fleetJobs)
 	for i := range specs {
 		specs[i] = job.Spec{Kind: job.KindNoop, Priority: 1 + i%4, CrashBudget: 1000}
 	}
@@ -139,27 +150,27 @@ func claimStory(t *testing.T, s store, f *fleet) {
 		f.start(i)
 		t.Cleanup(func() { f.kill(i) })
 	}
-	kills := killUntilDone(t, s, f, rnd, jobs)
+	kills := killUntilDone(t, s, f, rnd)
 	claims := readWitnesses(t, f)
-	t.Logf("%d jobs, %d claims that began to run, %d kills", jobs, claims, kills)
+	t.Logf("%d jobs, %d claims that began to run, %d kills", fleetJobs, claims, kills)
 	if kills < 10 {
 		t.Errorf("only %d kills happened; the jobs were through too soon to prove anything", kills)
 	}
 }
 
 // killUntilDone kills and replaces members at random until all jobs are completed.
-func killUntilDone(t *testing.T, s store, f *fleet, rnd *rand.Rand, jobs int64) (kills int) {
+func killUntilDone(t *testing.T, s store, f *fleet, rnd *rand.Rand) (kills int) {
 	t.Helper()
 	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); {
 		counts, err := s.Counts(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if counts[job.Completed] == jobs {
+		if counts[job.Completed] == fleetJobs {
 			return kills
 		}
 		time.Sleep(time.Duration(rnd.Int64N(int64(200 * time.Millisecond))))
-		if counts[job.Completed] < jobs*9/10 {
+		if counts[job.Completed] < fleetJobs*9/10 {
 			i := rnd.IntN(len(f.members))
 			f.kill(i)
 			f.start(i)

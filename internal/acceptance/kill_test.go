@@ -25,7 +25,7 @@ func TestOrderSurvivesTwentyKills(t *testing.T) {
 		id := s.submit(1, "professional")
 		for range kills {
 			s.awaitRunning(id, all)
-			time.Sleep(time.Duration(rnd.Int64N(int64(300 * time.Millisecond))))
+			time.Sleep(time.Duration(rnd.Int64N(int64(150 * time.Millisecond))))
 			all.kill()
 			all = s.start("all")
 		}
