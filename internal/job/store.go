@@ -20,6 +20,7 @@ type Store interface {
 	Keeper
 	Waker
 	Passes
+	Teller
 }
 
 // Enqueuer takes work in.
@@ -156,9 +157,9 @@ type Reader interface {
 
 // Outbox holds what was committed with a job's change and must still be sent.
 type Outbox interface {
-	// TakeMessages hands out up to limit due, unsent messages and hides them from
-	// other takers for the given time; each take counts as an attempt.
-	TakeMessages(ctx context.Context, limit int, hide time.Duration) ([]Message, error)
+	// TakeMessages hands out up to limit due, unsent messages of one kind and hides
+	// them from other takers for the given time; each take counts as an attempt.
+	TakeMessages(ctx context.Context, kind string, limit int, hide time.Duration) ([]Message, error)
 	// MarkSent ends messages.
 	MarkSent(ctx context.Context, ids ...ID) error
 }
@@ -166,7 +167,7 @@ type Outbox interface {
 // Kinds of outbox message.
 const (
 	MessageHint  = "hint"  // wakes a worker: {"v":1,"job_id":…}
-	MessageAlert = "alert" // must reach a person
+	MessageAlert = "alert" // must reach a person: a [Notice]
 )
 
 // Message is an outbox row.

@@ -16,27 +16,6 @@ const (
 	pruneBatch   = 1000
 )
 
-// TakeMessages hands out due messages and hides them for a while.
-func (s *Store) TakeMessages(ctx context.Context, limit int, hide time.Duration) ([]job.Message, error) {
-	return all(ctx, s, "take outbox messages", "TakeMessages", func(row pgx.CollectableRow) (m job.Message, err error) {
-		err = row.Scan((*nullID)(&m.ID), &m.Kind, &m.Key, &m.Payload, (*nullTime)(&m.NotBefore), &m.Attempts, (*nullTime)(&m.CreatedAt))
-		return m, err
-	}, limit, delay(hide))
-}
-
-// MarkSent ends messages.
-func (s *Store) MarkSent(ctx context.Context, ids ...job.ID) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	sent := make([][16]byte, len(ids))
-	for i, id := range ids {
-		sent[i] = id
-	}
-	_, err := changed(ctx, s, "mark outbox messages sent", "MarkMessagesSent", sent)
-	return err
-}
-
 // Prune forgets finished work in batches, each a transaction of its own.
 func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) {
 	if r.Finished <= 0 {

@@ -111,6 +111,7 @@ func (t *nullTime) ScanTimestamptz(v pgtype.Timestamptz) error {
 func dbID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: id != uuid.Nil} }
 func dbText(s string) pgtype.Text   { return pgtype.Text{String: s, Valid: s != ""} }
 func dbInt(n int) pgtype.Int4       { return pgtype.Int4{Int32: int32(n), Valid: n != 0} }
+func dbInt8(n int64) pgtype.Int8    { return pgtype.Int8{Int64: n, Valid: n != 0} }
 func micros(d time.Duration) int64  { return d.Microseconds() }
 
 // plain makes text that Postgres can store: valid UTF-8 without NUL, at most 8 KiB.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store"
 )
 
 // hint says when a job is due.
@@ -32,18 +33,32 @@ func (t *tx) hint(hints ...hint) error {
 
 // alert commits that a job ended as a dead letter.
 func (t *tx) alert(j *job.Job) error {
-	return t.send(job.MessageAlert, "dead_letter:"+j.ID.String(), list(struct {
-		V          int       `json:"v"`
-		JobID      job.ID    `json:"job_id"`
-		CustomerID job.ID    `json:"customer_id,omitzero"`
-		Kind       string    `json:"kind"`
-		Cause      string    `json:"cause"`
-		Class      string    `json:"class"`
-		Signature  string    `json:"signature"`
-		ValueCents int64     `json:"value_cents"`
-		Canary     bool      `json:"canary,omitempty"`
-		At         time.Time `json:"at"`
-	}{1, j.ID, j.CustomerID, j.Kind, j.Cause, j.Class, j.Signature, j.ValueCents, j.Canary, fromMicros(t.now)}), t.now)
+	return t.send(job.MessageAlert, "dead_letter:"+j.ID.String(), list(job.Notice{
+		V: 1, Alert: job.AlertDeadLetters, Group: j.Signature, ValueCents: j.ValueCents, Canary: j.Canary,
+		JobIDs: []job.ID{j.ID}, CustomerID: j.CustomerID, JobKind: j.Kind, Redrives: j.Redrives,
+		Cause: j.Cause, Class: j.Class, Signature: j.Signature, At: fromMicros(t.now),
+	}), t.now)
+}
+
+// Tell implements [job.Teller].
+func (s *Store) Tell(ctx context.Context, e job.Event, n *job.Notice) error {
+	e, notice, err := store.Told(e, n)
+	if err == nil {
+		err = s.write(ctx, func(t *tx) error { return t.tell(e, n, notice) })
+	}
+	if err != nil {
+		return fmt.Errorf("tell of %s: %w", e.Type, err)
+	}
+	return nil
+}
+
+func (t *tx) tell(e job.Event, n *job.Notice, notice []byte) error {
+	if err := t.record(e); err != nil || n == nil {
+		return err
+	}
+	_, err := t.exec(q.TellNotice, job.NewID().String(), n.Key, string(notice), t.now,
+		fromMicros(t.now).Format(time.RFC3339Nano))
+	return err
 }
 
 func (t *tx) send(kind, key, payload string, notBefore int64) error {
@@ -52,13 +67,13 @@ func (t *tx) send(kind, key, payload string, notBefore int64) error {
 }
 
 // TakeMessages implements [job.Outbox].
-func (s *Store) TakeMessages(ctx context.Context, limit int, hide time.Duration) ([]job.Message, error) {
+func (s *Store) TakeMessages(ctx context.Context, kind string, limit int, hide time.Duration) ([]job.Message, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("take messages: %w", &job.InvalidError{Field: "limit", Reason: "must be positive"})
 	}
 	var taken []job.Message
 	err := s.write(ctx, func(t *tx) (err error) {
-		taken, err = all(t, scanMessage, q.TakeMessages, t.now, t.now+hide.Microseconds(), limit)
+		taken, err = all(t, scanMessage, q.TakeMessages, t.now, t.now+hide.Microseconds(), limit, kind)
 		return err
 	})
 	if err != nil {

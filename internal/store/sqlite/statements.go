@@ -16,7 +16,7 @@ type statements struct {
 	// monitors.sql
 	RecordPass, ListPasses, PrunePasses string
 	// outbox.sql
-	AddMessages, TakeMessages, MarkMessagesSent, PruneOutbox string
+	AddMessages, TellNotice, TakeMessages, MarkMessagesSent, PruneOutbox string
 	// pacing.sql
 	GetPacing, ReserveTurn, ReportTurn string
 	// pauses.sql

@@ -237,14 +237,14 @@ func (b *bed) recover() []job.RecoveredJob {
 // messages takes every due message of a kind and marks it sent.
 func (b *bed) messages(kind string) []job.Message {
 	b.Helper()
-	taken, err := b.Store.TakeMessages(b.ctx, 1000, time.Minute)
+	taken, err := b.Store.TakeMessages(b.ctx, kind, 1000, time.Minute)
 	b.must(err)
 	ids := make([]job.ID, len(taken))
 	for i, m := range taken {
 		ids[i] = m.ID
 	}
 	b.must(b.Store.MarkSent(b.ctx, ids...))
-	return slices.DeleteFunc(taken, func(m job.Message) bool { return m.Kind != kind })
+	return taken
 }
 
 // atOnce runs n calls of act as simultaneously as goroutines can start and

@@ -125,7 +125,7 @@ func pruneWorksInBatches(b *bed) {
 
 func pruneKeepsUnsent(b *bed) {
 	b.noops(2)
-	sent, err := b.Store.TakeMessages(b.ctx, 1, time.Minute)
+	sent, err := b.Store.TakeMessages(b.ctx, job.MessageHint, 1, time.Minute)
 	b.must(err)
 	b.equal("messages taken", len(sent), 1)
 	b.must(b.Store.MarkSent(b.ctx, sent[0].ID))

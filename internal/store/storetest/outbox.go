@@ -87,7 +87,7 @@ func doublesCollapse(b *bed) {
 	for range 3 {
 		b.must(batchError(b.Store.Release(b.ctx, "drain", leaseOf(b.claimOne(w)))))
 	}
-	hints, err := b.Store.TakeMessages(b.ctx, 10, time.Minute)
+	hints, err := b.Store.TakeMessages(b.ctx, job.MessageHint, 10, time.Minute)
 	b.must(err)
 	if len(hints) != 1 || hints[0].Kind != job.MessageHint || b.hintedJob(hints[0]) != id {
 		b.Fatalf("%d messages after one enqueue and three releases, want one hint", len(hints))
@@ -103,7 +103,7 @@ func takenIsHidden(b *bed) {
 	to := b.now()
 	take := func(limit int) []job.Message {
 		b.Helper()
-		got, err := b.Store.TakeMessages(b.ctx, limit, time.Minute)
+		got, err := b.Store.TakeMessages(b.ctx, job.MessageHint, limit, time.Minute)
 		b.must(err)
 		return got
 	}
@@ -141,7 +141,7 @@ func takersShare(b *bed) {
 	taken := map[job.ID]int{}
 	b.atOnce(4, func(i int, s Store) {
 		for range n {
-			got, err := s.TakeMessages(b.ctx, 9, time.Hour)
+			got, err := s.TakeMessages(b.ctx, job.MessageHint, 9, time.Hour)
 			if err != nil {
 				b.Errorf("taker %d: %v", i, err)
 				return
@@ -156,7 +156,7 @@ func takersShare(b *bed) {
 			mu.Unlock()
 		}
 	})
-	rest, err := b.Store.TakeMessages(b.ctx, n, time.Hour)
+	rest, err := b.Store.TakeMessages(b.ctx, job.MessageHint, n, time.Hour)
 	b.must(err)
 	for _, m := range rest {
 		taken[m.ID]++

@@ -85,6 +85,7 @@ func Run(t *testing.T, f Factory) {
 		{"Keep", keepPromises},
 		{"Wake", wakePromises},
 		{"Passes", passesPromises},
+		{"Tell", tellPromises},
 		{"Ledger", ledgerPromises},
 		{"Pacer", pacerPromises},
 		{"Crowd", crowdPromises},

@@ -264,9 +264,11 @@ told AS (
 alerted AS (
     INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
     SELECT directorybolt_uuid7(), 'alert', 'dead_letter:' || id,
-           jsonb_strip_nulls(jsonb_build_object('v', 1, 'job_id', id, 'customer_id', customer_id, 'kind', kind,
-               'cause', cause, 'class', class, 'signature', signature, 'value_cents', value_cents,
-               'canary', nullif(canary, false), 'at', to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
+           jsonb_strip_nulls(jsonb_build_object('v', 1, 'alert', 'dead_letters', 'group', signature,
+               'value_cents', nullif(value_cents, 0), 'canary', nullif(canary, false), 'job_ids', jsonb_build_array(id),
+               'customer_id', customer_id, 'job_kind', kind, 'redrives', nullif(redrives, 0),
+               'cause', cause, 'class', class, 'signature', signature,
+               'at', to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
            finished_at, finished_at
       FROM ended
      WHERE state = 'failed'
@@ -465,9 +467,11 @@ quarantine AS (
 alerted AS (
     INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
     SELECT directorybolt_uuid7(), 'alert', 'dead_letter:' || id,
-           jsonb_strip_nulls(jsonb_build_object('v', 1, 'job_id', id, 'customer_id', customer_id, 'kind', kind,
-               'cause', cause, 'class', class, 'signature', signature, 'value_cents', value_cents,
-               'canary', nullif(canary, false), 'at', to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
+           jsonb_strip_nulls(jsonb_build_object('v', 1, 'alert', 'dead_letters', 'group', signature,
+               'value_cents', nullif(value_cents, 0), 'canary', nullif(canary, false), 'job_ids', jsonb_build_array(id),
+               'customer_id', customer_id, 'job_kind', kind, 'redrives', nullif(redrives, 0),
+               'cause', cause, 'class', class, 'signature', signature,
+               'at', to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
            finished_at, finished_at
       FROM moved
      WHERE state = 'failed'
@@ -545,9 +549,11 @@ quarantine AS (
 alerted AS (
     INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
     SELECT directorybolt_uuid7(), 'alert', 'dead_letter:' || id,
-           jsonb_strip_nulls(jsonb_build_object('v', 1, 'job_id', id, 'customer_id', customer_id, 'kind', kind,
-               'cause', cause, 'class', class, 'signature', signature, 'value_cents', value_cents,
-               'canary', nullif(canary, false), 'at', to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
+           jsonb_strip_nulls(jsonb_build_object('v', 1, 'alert', 'dead_letters', 'group', signature,
+               'value_cents', nullif(value_cents, 0), 'canary', nullif(canary, false), 'job_ids', jsonb_build_array(id),
+               'customer_id', customer_id, 'job_kind', kind, 'redrives', nullif(redrives, 0),
+               'cause', cause, 'class', class, 'signature', signature,
+               'at', to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))),
            finished_at, finished_at
       FROM moved
      WHERE state = 'failed'

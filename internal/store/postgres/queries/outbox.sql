@@ -1,12 +1,31 @@
--- Statements on the outbox: what was committed with a job's change and must still
--- be sent. Rows are added by the statements that change the job.
+-- Statements on the outbox: what was committed with a change and must still be sent.
+-- Rows are added by the statements that change a job, and by TellNotice.
+
+-- name: TellNotice
+-- An event, and what a person must be told with it; $11 is NULL where nobody must.
+-- The moment of the notice is the event's. A double of an unsent one takes its place
+-- under a new id, as in jobs.sql.
+WITH told AS (
+    INSERT INTO events (id, at, type, job_id, order_id, customer_id, directory, worker_id, fence, actor, from_state, to_state,
+        cause, detail)
+    VALUES (directorybolt_uuid7(), clock_timestamp(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13)
+    RETURNING at
+)
+INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
+SELECT directorybolt_uuid7(), 'alert', $11, $14::jsonb || jsonb_build_object('at',
+           coalesce($14::jsonb ->> 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))), at, at
+  FROM told
+ WHERE $11::text IS NOT NULL
+    ON CONFLICT (kind, key) WHERE sent_at IS NULL
+    DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
+        attempts = 0, created_at = excluded.created_at;
 
 -- name: TakeMessages
 -- SKIP LOCKED: two takers never get the same message at once.
 WITH due AS MATERIALIZED (
     SELECT id
       FROM outbox
-     WHERE sent_at IS NULL AND not_before <= statement_timestamp()
+     WHERE sent_at IS NULL AND kind = $3 AND not_before <= statement_timestamp()
      ORDER BY not_before
      LIMIT $1
        FOR UPDATE SKIP LOCKED

@@ -1,5 +1,4 @@
--- Statements on the outbox: what was committed with a job's change and must still
--- be sent.
+-- Statements on the outbox: what was committed with a change and must still be sent.
 
 -- name: AddMessages
 -- A double of an unsent message takes its place under a new id: whoever carries
@@ -10,11 +9,19 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
         attempts = 0, created_at = excluded.created_at;
 
+-- name: TellNotice
+-- The moment of a notice that names none (?5) is that of its event.
+INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
+VALUES (?1, 'alert', ?2, json_set(?3, '$.at', coalesce(?3 ->> 'at', ?5)), ?4, ?4)
+    ON CONFLICT (kind, key) WHERE sent_at IS NULL
+    DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
+        attempts = 0, created_at = excluded.created_at;
+
 -- name: TakeMessages
 UPDATE outbox
    SET attempts = attempts + 1, not_before = ?2
  WHERE rowid IN (
-    SELECT rowid FROM outbox WHERE sent_at IS NULL AND not_before <= ?1 ORDER BY not_before LIMIT ?3)
+    SELECT rowid FROM outbox WHERE sent_at IS NULL AND kind = ?4 AND not_before <= ?1 ORDER BY not_before LIMIT ?3)
 RETURNING id, kind, key, payload, not_before, attempts, created_at;
 
 -- name: MarkMessagesSent
