@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/bootclock"
@@ -31,6 +33,8 @@ const MaxInterval = 10 * time.Second
 const (
 	// recoverBatch is how many jobs one recovery transaction moves.
 	recoverBatch = 1000
+	// recoverLoops is how many such transactions a pass with much to do keeps going.
+	recoverLoops = 2
 	// callTimeout bounds one call of the store: a connection that nobody answers
 	// must not stop the monitor.
 	callTimeout = 10 * time.Second
@@ -180,23 +184,48 @@ func (m *Monitor) retire(ctx context.Context) ([]job.Worker, error) {
 	return retired, nil
 }
 
+// mover moves up to so many jobs.
+type mover func(ctx context.Context, limit int) (job.Recovered, error)
+
 // recoverAll moves jobs, a batch at a time, until there is nothing left to do, and
-// tells what it did in a line for each cause.
-func (m *Monitor) recoverAll(ctx context.Context, act string, batch func(context.Context, int) (job.Recovered, error)) (all []job.RecoveredJob, err error) {
+// tells what it did in a line for each cause. When the first batch is full, more are
+// moved side by side: while one waits for the disk, another works.
+func (m *Monitor) recoverAll(ctx context.Context, act string, batch mover) (all []job.RecoveredJob, err error) {
 	defer func() { m.tell(ctx, all) }()
+	first, err := batch.timed(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", act, err)
+	}
+	all = first.Jobs
+	loops := min(len(all), 1)
+	if len(all) == recoverBatch {
+		loops = recoverLoops
+	}
+	moved, faults := make([][]job.RecoveredJob, loops), make([]error, loops)
+	var done sync.WaitGroup
+	for i := range loops {
+		done.Go(func() { moved[i], faults[i] = batch.repeat(ctx) })
+	}
+	done.Wait()
+	all = append(all, slices.Concat(moved...)...)
+	if err := errors.Join(faults...); err != nil {
+		return all, fmt.Errorf("%s: %w", act, err)
+	}
+	return all, nil
+}
+
+// repeat moves batches until one is empty.
+func (batch mover) repeat(ctx context.Context) (all []job.RecoveredJob, err error) {
 	for {
-		moved, err := timed(ctx, batch)
-		if err != nil {
-			return all, fmt.Errorf("%s: %w", act, err)
-		}
-		if len(moved.Jobs) == 0 {
-			return all, nil
+		moved, err := batch.timed(ctx)
+		if err != nil || len(moved.Jobs) == 0 {
+			return all, err
 		}
 		all = append(all, moved.Jobs...)
 	}
 }
 
-func timed(ctx context.Context, batch func(context.Context, int) (job.Recovered, error)) (job.Recovered, error) {
+func (batch mover) timed(ctx context.Context) (job.Recovered, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return batch(ctx, recoverBatch)

@@ -142,6 +142,23 @@ func TestPassRetiresTheDeadAndLeavesTheLivingAlone(t *testing.T) {
 	w.expect(w.pass(m), 0, 0)
 }
 
+func TestPassMovesAFloodOfJobsOnceEach(t *testing.T) {
+	w := newWard(t)
+	const flood = 2*recoverBatch + 7 // a full batch, then several side by side
+	w.worker(flood)
+	w.advance(lease + time.Second)
+	moved := map[job.ID]bool{}
+	for _, j := range w.pass(w.monitor()).Recovered {
+		if moved[j.ID] {
+			t.Errorf("job %s is told twice", j.ID)
+		}
+		moved[j.ID] = true
+	}
+	if len(moved) != flood {
+		t.Errorf("moved %d jobs, want %d", len(moved), flood)
+	}
+}
+
 func TestTwoMonitorsAtOnceDoTheWorkOnce(t *testing.T) {
 	w := newWard(t)
 	for range 3 {
