@@ -155,7 +155,7 @@ func (t *tx) fail(j job.Job, f job.Failure) (job.State, error) {
 	}
 	e := byOwner(eventOf(job.EventJobRetried, &j, after.State))
 	e.Cause = f.Cause
-	return after.State, t.settle(q.FailJob, &j, &after, e, attemptOf(&j))
+	return after.State, t.settle(&j, &after, e)
 }
 
 // again makes a job due after a delay, with nothing left of its attempt.
@@ -165,22 +165,20 @@ func (t *tx) again(j *job.Job, delay time.Duration) {
 	j.ClaimedAt, j.ProgressAt = time.Time{}, time.Time{}
 }
 
-// settle writes the end of an attempt that did not succeed, FailJob's or
-// RecoverJobs' way: the row, the event e (or that of a dead letter) with the detail d,
-// and the alert or hint that goes with it. guard are the statement's own arguments.
-func (t *tx) settle(text string, before, after *job.Job, e job.Event, d attemptDetail, guard ...any) error {
+// settle writes the end of an attempt that failed: the row, the event e (or that of a
+// dead letter), and the alert or hint that goes with it.
+func (t *tx) settle(before, after *job.Job, e job.Event) error {
+	d := attemptOf(before)
 	d.Class, d.Signature = after.Class, after.Signature
 	var finished any
 	if after.State == job.Failed {
 		e.Type, finished = job.EventJobFailed, t.now
 	}
 	e.Detail = detail(d)
-	args := append([]any{
-		before.ID.String(), before.Fence, string(after.State), after.DueAt.UnixMicro(), finished,
+	err := t.must(q.FailJob, before.ID.String(), before.Fence, string(after.State), after.DueAt.UnixMicro(), finished,
 		microsOrNull(after.ClaimedAt), microsOrNull(after.ProgressAt), after.Quarantined,
-		after.Cause, after.Class, after.Signature,
-	}, guard...)
-	if err := t.must(text, args...); err != nil {
+		after.Cause, after.Class, after.Signature)
+	if err != nil {
 		return err
 	}
 	if err := t.record(e); err != nil {

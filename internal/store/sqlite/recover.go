@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -19,6 +21,10 @@ func scanRecoverable(r row) (o recoverable, err error) {
 	return o, err
 }
 
+// recoverMost is how many jobs one recovery transaction moves at most, whatever it is
+// asked for: there is one writer, and a claim behind it waits for the whole of it.
+const recoverMost = 500
+
 // Recover implements [job.Recoverer].
 func (s *Store) Recover(ctx context.Context, limit int) (job.Recovered, error) {
 	if limit <= 0 {
@@ -26,7 +32,7 @@ func (s *Store) Recover(ctx context.Context, limit int) (job.Recovered, error) {
 	}
 	var done job.Recovered
 	err := s.write(ctx, func(t *tx) (err error) {
-		done, err = t.recover(taking{limit: limit})
+		done, err = t.recover(taking{limit: min(limit, recoverMost)})
 		return err
 	})
 	if err != nil {
@@ -42,7 +48,7 @@ func (s *Store) RecoverStalled(ctx context.Context, threshold time.Duration, lim
 	}
 	var done job.Recovered
 	err := s.write(ctx, func(t *tx) (err error) {
-		done, err = t.recoverStalled(threshold, taking{limit: limit})
+		done, err = t.recoverStalled(threshold, taking{limit: min(limit, recoverMost)})
 		return err
 	})
 	if err != nil {
@@ -99,12 +105,29 @@ type taking struct {
 	by    job.By // zero: the system
 }
 
+// recover moves jobs of retired owners, all those of one cause together. Owners that
+// left in order cost their jobs nothing; any other end of an owner is a crash.
 func (t *tx) recover(what taking) (done job.Recovered, err error) {
 	found, err := all(t, scanRecoverable, q.RecoverableJobs, what.limit, idOrNull(what.only))
 	if err != nil {
 		return done, err
 	}
-	return t.takeAll(found, func(o *recoverable) (job.Job, error) { return t.takeBack(o, what.by) })
+	byCause := map[string][]recoverable{}
+	for _, o := range found {
+		byCause[o.cause] = append(byCause[o.cause], o)
+	}
+	for _, cause := range slices.Sorted(maps.Keys(byCause)) {
+		move := t.crashed
+		if cause == job.RetiredStopped {
+			move = t.released
+		}
+		moved, err := move(crash{text: q.RecoverJobs, found: byCause[cause], by: what.by, why: "the worker was lost: " + cause})
+		if err != nil {
+			return job.Recovered{}, err
+		}
+		done.Jobs = append(done.Jobs, moved...)
+	}
+	return done, nil
 }
 
 func (t *tx) recoverStalled(threshold time.Duration, what taking) (done job.Recovered, err error) {
@@ -113,75 +136,115 @@ func (t *tx) recoverStalled(threshold time.Duration, what taking) (done job.Reco
 		o.cause = job.NoProgress
 		return o, err
 	}, q.StalledJobs, what.limit, idOrNull(what.only), t.now-threshold.Microseconds(), t.now)
-	if err != nil {
+	if err != nil || len(found) == 0 {
 		return done, err
 	}
-	return t.takeAll(found, func(o *recoverable) (job.Job, error) {
-		return t.crashed(q.RecoverStalledJobs, o, what.by, "the handler made no progress", o.ProgressAt.UnixMicro())
-	})
+	done.Jobs, err = t.crashed(crash{text: q.RecoverStalledJobs, found: found, by: what.by, why: "the handler made no progress"})
+	return done, err
 }
 
-// takeAll moves each of the jobs that were found.
-func (t *tx) takeAll(found []recoverable, take func(*recoverable) (after job.Job, err error)) (done job.Recovered, err error) {
-	for i := range found {
-		o := &found[i]
-		after, err := take(o)
-		if err != nil {
-			return job.Recovered{}, fmt.Errorf("job %s: %w", o.ID, err)
-		}
-		done.Jobs = append(done.Jobs, job.RecoveredJob{
-			ID: o.ID, Kind: o.Kind, Fence: o.Fence, State: after.State, Crashes: after.Crashes,
-			Quarantined: after.Quarantined, Cause: o.cause, WorkerID: o.WorkerID, ValueCents: o.ValueCents,
-		})
-	}
-	return done, nil
+// crash is one cause that takes jobs from their owners.
+type crash struct {
+	text  string // RecoverJobs or RecoverStalledJobs
+	found []recoverable
+	by    job.By
+	why   string // for the row
 }
 
-// takeBack moves one job of a retired owner. One that left in order costs the job
-// nothing; any other end of its owner is a crash.
-func (t *tx) takeBack(o *recoverable, by job.By) (after job.Job, err error) {
-	if o.cause == job.RetiredStopped {
-		after = o.Job
-		after.State = job.Pending
+// released gives back the jobs of owners that left in order.
+func (t *tx) released(c crash) (moved []job.RecoveredJob, err error) {
+	for i := range c.found {
+		o := &c.found[i]
 		e := eventOf(job.EventJobReleased, &o.Job, job.Pending)
-		e.Actor = by.Actor
-		return after, t.release(&o.Job, e, o.cause)
+		e.Actor = c.by.Actor
+		if err := t.release(&o.Job, e, o.cause); err != nil {
+			return nil, fmt.Errorf("job %s: %w", o.ID, err)
+		}
+		after := o.Job
+		after.State = job.Pending
+		moved = append(moved, o.moved(&after))
 	}
-	return t.crashed(q.RecoverJobs, o, by, "the worker was lost: "+o.cause)
+	return moved, nil
 }
 
-// crashed moves one job by a statement whose arguments are those of settle and guard.
-func (t *tx) crashed(text string, o *recoverable, by job.By, why string, guard ...any) (after job.Job, err error) {
-	after = o.Job
+// crashed counts a crash of each job: one statement for the rows, and a few for the
+// events. One job at a time, a hundred thousand would take twice as long.
+func (t *tx) crashed(c crash) (moved []job.RecoveredJob, err error) {
+	signature := job.Signature(job.ClassCrash, c.why)
+	var rows [][]any
+	var events []job.Event
+	var hints []hint
+	for i := range c.found {
+		o := &c.found[i]
+		after := t.afterCrash(o)
+		after.Cause, after.Class, after.Signature = c.why, job.ClassCrash, signature
+		rows = append(rows, []any{o.ID, o.Fence, after.State, after.DueAt.UnixMicro(), after.Quarantined, microsOrNull(o.ProgressAt)})
+		events = append(events, c.events(o, &after)...)
+		moved = append(moved, o.moved(&after))
+		if after.State == job.Pending {
+			t.wakes = true
+			hints = append(hints, hint{after.ID, after.DueAt.UnixMicro()})
+			continue
+		}
+		if err := t.alert(&after); err != nil {
+			return nil, err
+		}
+	}
+	n, err := t.exec(c.text, t.now, list(rows), c.why, job.ClassCrash, signature)
+	if err != nil {
+		return nil, err
+	}
+	if int(n) != len(rows) { // never, as in must
+		return nil, fmt.Errorf("%d rows changed where %d were expected", n, len(rows))
+	}
+	if err := t.record(events...); err != nil {
+		return nil, err
+	}
+	return moved, t.hint(hints...)
+}
+
+// afterCrash is the job as it is after one crash more.
+func (t *tx) afterCrash(o *recoverable) job.Job {
+	after := o.Job
 	after.Crashes++
-	after.Class = job.ClassCrash
-	after.Cause = why
-	after.Signature = job.Signature(after.Class, after.Cause)
 	if after.Crashes >= o.CrashBudget {
 		after.State = job.Failed
-	} else {
-		after.Quarantined = o.Quarantined || after.Crashes >= job.QuarantineAfter
-		t.again(&after, t.store.afterCrash(after.Crashes))
+		return after
 	}
+	after.Quarantined = o.Quarantined || after.Crashes >= job.QuarantineAfter
+	t.again(&after, t.store.afterCrash(after.Crashes))
+	return after
+}
+
+// events tell of one job that crashed: what became of it, and its quarantine when
+// it begins with this crash.
+func (c crash) events(o *recoverable, after *job.Job) []job.Event {
 	e := eventOf(job.EventJobRecovered, &o.Job, after.State)
-	e.Actor, e.Cause = by.Actor, o.cause
+	e.Actor, e.Cause = c.by.Actor, o.cause
 	if after.State == job.Failed {
-		e.Cause = after.Cause
+		e.Type, e.Cause = job.EventJobFailed, after.Cause
 	}
 	d := attemptOf(&o.Job)
-	d.Reason = clean(by.Reason)
+	d.Class, d.Signature, d.Reason = after.Class, after.Signature, clean(c.by.Reason)
 	if o.cause == job.NoProgress {
 		d.ProgressAt = o.ProgressAt
 	}
-	if err := t.settle(text, &o.Job, &after, e, d, guard...); err != nil {
-		return after, err
-	}
+	e.Detail = detail(d)
 	if !after.Quarantined || o.Quarantined || after.State == job.Failed {
-		return after, nil
+		return []job.Event{e}
 	}
-	e = eventOf(job.EventJobQuarantined, &o.Job, "")
-	e.Actor, e.From, e.Cause, e.Detail = by.Actor, "", o.cause, detail(map[string]int{"crashes": after.Crashes})
-	return after, t.record(e)
+	quarantine := eventOf(job.EventJobQuarantined, &o.Job, "")
+	quarantine.Actor, quarantine.From, quarantine.Cause = c.by.Actor, "", o.cause
+	quarantine.Detail = detail(map[string]int{"crashes": after.Crashes})
+	return []job.Event{e, quarantine}
+}
+
+// moved is what the caller hears of a job.
+func (o *recoverable) moved(after *job.Job) job.RecoveredJob {
+	return job.RecoveredJob{
+		ID: o.ID, Kind: o.Kind, Fence: o.Fence, State: after.State, Crashes: after.Crashes,
+		Quarantined: after.Quarantined, Cause: o.cause, WorkerID: o.WorkerID, ValueCents: o.ValueCents,
+	}
 }
 
 // afterCrash is the delay after so many crashes. The first is most likely not the

@@ -149,12 +149,20 @@ SELECT w.retired_cause, j.id, j.kind, j.state, j.priority, j.due_at, j.customer_
  LIMIT ?1;
 
 -- name: RecoverJobs
--- The guard repeats what justified the move: same fence, still in progress, owner retired.
+-- ?2 is a list of [id, fence, state, due_at, quarantined, …], all for one cause. The
+-- guard repeats what justified the move: same fence, still in progress, owner retired.
+-- The + keeps the planner off jobs_for_recovery, as in CompleteJobs.
 UPDATE jobs
-   SET state = ?3, crashes = crashes + 1, due_at = ?4, finished_at = ?5, claimed_at = ?6, progress_at = ?7,
-       quarantined = ?8, cause = ?9, class = ?10, signature = ?11
- WHERE id = ?1 AND fence = ?2 AND state = 'in_progress'
-   AND worker_id IN (SELECT id FROM workers WHERE retired_at IS NOT NULL);
+   SET state = moved.value ->> 2, crashes = crashes + 1, due_at = moved.value ->> 3, quarantined = moved.value ->> 4,
+       finished_at = CASE moved.value ->> 2 WHEN 'failed' THEN ?1 END,
+       claimed_at = CASE moved.value ->> 2 WHEN 'failed' THEN claimed_at END,
+       progress_at = CASE moved.value ->> 2 WHEN 'failed' THEN progress_at END,
+       cause = ?3, class = ?4, signature = ?5
+  FROM json_each(?2) AS moved
+ WHERE jobs.id = moved.value ->> 0
+   AND jobs.fence = moved.value ->> 1
+   AND +jobs.state = 'in_progress'
+   AND jobs.worker_id IN (SELECT id FROM workers WHERE retired_at IS NOT NULL);
 
 -- name: StalledJobs
 -- Jobs of workers that live, without progress since ?3; ?2 alone, or any.
@@ -169,12 +177,18 @@ SELECT j.id, j.kind, j.state, j.priority, j.due_at, j.customer_id, j.package, j.
  LIMIT ?1;
 
 -- name: RecoverStalledJobs
--- The guard repeats what justified the move: same fence, still in progress, and no
--- progress since it was read (?12).
+-- As RecoverJobs, but the owner may live: the guard is the progress that was read.
 UPDATE jobs
-   SET state = ?3, crashes = crashes + 1, due_at = ?4, finished_at = ?5, claimed_at = ?6, progress_at = ?7,
-       quarantined = ?8, cause = ?9, class = ?10, signature = ?11
- WHERE id = ?1 AND fence = ?2 AND state = 'in_progress' AND progress_at = ?12;
+   SET state = moved.value ->> 2, crashes = crashes + 1, due_at = moved.value ->> 3, quarantined = moved.value ->> 4,
+       finished_at = CASE moved.value ->> 2 WHEN 'failed' THEN ?1 END,
+       claimed_at = CASE moved.value ->> 2 WHEN 'failed' THEN claimed_at END,
+       progress_at = CASE moved.value ->> 2 WHEN 'failed' THEN progress_at END,
+       cause = ?3, class = ?4, signature = ?5
+  FROM json_each(?2) AS moved
+ WHERE jobs.id = moved.value ->> 0
+   AND jobs.fence = moved.value ->> 1
+   AND +jobs.state = 'in_progress'
+   AND jobs.progress_at = moved.value ->> 5;
 
 -- name: CancelJob
 UPDATE jobs
