@@ -46,6 +46,11 @@ const (
 	EventSubmissionOutcome   = "submission.outcome"
 	EventSubmissionUncertain = "submission.uncertain"
 	EventShortfall           = "shortfall"
+	EventLetterSeen          = "letter.seen"     // in the dead letter queue, and kept; it names no job
+	EventLetterExpiring      = "letter.expiring" // the queue deletes it soon
+	EventLetterExpired       = "letter.expired"
+	EventLetterRedriven      = "letter.redriven" // a message that names no job went back to its queue
+	EventLetterPurged        = "letter.purged"
 )
 
 // ActorSystem is the actor of what nobody asked for in person.

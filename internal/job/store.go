@@ -21,6 +21,9 @@ type Store interface {
 	Waker
 	Passes
 	Teller
+	Letters
+	Postbox
+	Journal
 }
 
 // Enqueuer takes work in.

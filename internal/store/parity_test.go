@@ -12,6 +12,12 @@ import (
 
 // oneSided lists the statements that only one dialect needs, with the reason.
 var oneSided = map[string]string{
+	"AddJournal":         "Postgres enters an act in the statement that does it",
+	"AddLetter":          "Postgres leaves a letter in the statement that fails the job",
+	"DecidableLetter":    "Postgres looks at the letter inside RedriveLetters",
+	"KnownMessage":       "Postgres knows by xmax inside KeepMessage",
+	"RedriveJob":         "Postgres moves the job in RedriveLetters",
+	"UnsettledLetters":   "SQLite looks before it takes the one write lock",
 	"AddMessages":        "Postgres adds messages in the statement that changes the job",
 	"ArchiveJobs":        "Postgres archives in PruneJobs",
 	"ClaimGuard":         "Postgres asks about the worker and the pauses inside the claims",

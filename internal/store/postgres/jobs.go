@@ -104,15 +104,6 @@ func (s *Store) Cancel(ctx context.Context, id job.ID, by job.By) error {
 	return s.act(ctx, "cancel job "+id.String(), "CancelJob", id, dbID(id), actor(by), dbText(plain(by.Reason)))
 }
 
-// Redrive makes a failed job pending.
-func (s *Store) Redrive(ctx context.Context, id job.ID, by job.By) error {
-	err := s.act(ctx, "redrive job "+id.String(), "RedriveJob", id, dbID(id), actor(by), dbText(plain(by.Reason)), s.config.Hints)
-	if err == nil {
-		s.bell.ring()
-	}
-	return err
-}
-
 // act runs a statement that changes one job; when it changed none, the job's state
 // has no such arrow, or there is no such job.
 func (s *Store) act(ctx context.Context, what, statement string, id job.ID, args ...any) error {

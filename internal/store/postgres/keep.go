@@ -56,6 +56,15 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 			}
 		}
 	}
+	for {
+		n, err := changed(ctx, s, "prune letters", "PruneLetters", now.Add(-r.Archive), r.Batch)
+		if err != nil {
+			return p, err
+		}
+		if n < int64(r.Batch) {
+			break
+		}
+	}
 	_, err = changed(ctx, s, "prune archive", "PruneArchive", now.Add(-r.Archive))
 	return p, err
 }

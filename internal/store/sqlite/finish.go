@@ -185,6 +185,9 @@ func (t *tx) settle(before, after *job.Job, e job.Event) error {
 		return err
 	}
 	if after.State == job.Failed {
+		if err := t.bury(after); err != nil {
+			return err
+		}
 		return t.alert(after)
 	}
 	t.wakes = true

@@ -44,30 +44,6 @@ func (s *Store) Cancel(ctx context.Context, id job.ID, by job.By) error {
 	})
 }
 
-// Redrive implements [job.Operator].
-func (s *Store) Redrive(ctx context.Context, id job.ID, by job.By) error {
-	return s.operate(ctx, "redrive", id, func(t *tx, j *job.Job) error {
-		if j.State != job.Failed {
-			return wrongState(j)
-		}
-		if err := t.must(q.RedriveJob, id.String(), t.now); err != nil {
-			return err
-		}
-		e := eventOf(job.EventJobRedriven, j, job.Pending)
-		e.Actor, e.Cause = by.Actor, by.Reason
-		e.Detail = detail(struct {
-			Redrives   int    `json:"redrives"`
-			FailedWith string `json:"failed_with,omitempty"`
-			Signature  string `json:"signature,omitempty"`
-		}{j.Redrives + 1, j.Cause, j.Signature})
-		if err := t.record(e); err != nil {
-			return err
-		}
-		t.wakes = true
-		return t.hint(hint{id, t.now})
-	})
-}
-
 func wrongState(j *job.Job) error { return fmt.Errorf("%w: it is %s", job.ErrState, j.State) }
 
 // Pause implements [job.Operator].

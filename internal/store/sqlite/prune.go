@@ -29,10 +29,11 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 	p := pruning{s: s, ctx: ctx, batch: r.Batch, horizon: now.Add(-r.Finished).UnixMicro()}
 	for _, step := range []func() error{
 		p.jobs,
-		func() error { return p.rows(&p.done.Events, q.PruneEvents) },
-		func() error { return p.rows(&p.done.Outbox, q.PruneOutbox) },
+		func() error { return p.rows(&p.done.Events, q.PruneEvents, p.horizon) },
+		func() error { return p.rows(&p.done.Outbox, q.PruneOutbox, p.horizon) },
 		func() error { return p.once(&p.done.Workers, q.PruneWorkers, p.horizon) },
 		func() error { return p.once(new(int64), q.PrunePasses, p.horizon) },
+		func() error { return p.rows(new(int64), q.PruneLetters, now.Add(-r.Archive).UnixMicro()) },
 		func() error { return p.once(new(int64), q.PruneArchive, now.Add(-r.Archive).UnixMicro()) },
 	} {
 		if err := step(); err != nil {
@@ -111,11 +112,11 @@ func (p *pruning) forget(ids []job.ID) error {
 	return err
 }
 
-// rows repeats a bounded statement until it finds nothing more.
-func (p *pruning) rows(count *int64, text string) error {
+// rows repeats a bounded statement until it finds nothing more before the horizon.
+func (p *pruning) rows(count *int64, text string, horizon int64) error {
 	for {
 		before := *count
-		if err := p.once(count, text, p.horizon, p.batch); err != nil || *count-before < int64(p.batch) {
+		if err := p.once(count, text, horizon, p.batch); err != nil || *count-before < int64(p.batch) {
 			return err
 		}
 	}

@@ -13,6 +13,11 @@ type statements struct {
 	StalledJobs, RecoverStalledJobs, StaleJobs, JobsAhead                              string
 	GetJob, ListJobs, ListJobsOfCustomer, CountJobs, DueJobs, PrunableJobs             string
 	ArchiveJobs, PruneJobs, PruneArchive, StoreNow                                     string
+	// letters.sql
+	AddLetter, ListLetters, GetLetter, CountLetters, GroupLetters, DecidableLetter, RedriveLetters string
+	ResolveLetters, UnsettledLetters, SettleLetters, StaleLetters, ClosedGroups, CloseGroup        string
+	TakeLetters, MarkLettersCopied, NoteSightings, KnownMessage, KeepMessage, ExpiringLetters      string
+	WarnExpiring, ExpireLetters, RenewCopies, PruneLetters, AddJournal, ListJournal                string
 	// monitors.sql
 	RecordPass, ListPasses, PrunePasses string
 	// outbox.sql

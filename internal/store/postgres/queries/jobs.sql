@@ -261,6 +261,14 @@ told AS (
                'attempt', was_attempt, 'class', class, 'signature', signature))
       FROM ended
 ),
+lettered AS (
+    INSERT INTO dead_letters (id, job_id, kind, customer_id, value_cents, canary, cause, class, signature, attempts, redrives,
+        at, copy_due_at)
+    SELECT directorybolt_uuid7(), id, kind, customer_id, value_cents, canary, cause, class, signature, attempt, redrives,
+           finished_at, finished_at
+      FROM ended
+     WHERE state = 'failed'
+),
 alerted AS (
     INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
     SELECT directorybolt_uuid7(), 'alert', 'dead_letter:' || id,
@@ -464,6 +472,14 @@ quarantine AS (
       FROM moved
      WHERE quarantined AND NOT in_order AND state = 'pending' AND crashes = $2
 ),
+lettered AS (
+    INSERT INTO dead_letters (id, job_id, kind, customer_id, value_cents, canary, cause, class, signature, attempts, redrives,
+        at, copy_due_at)
+    SELECT directorybolt_uuid7(), id, kind, customer_id, value_cents, canary, cause, class, signature, attempt, redrives,
+           finished_at, finished_at
+      FROM moved
+     WHERE state = 'failed'
+),
 alerted AS (
     INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
     SELECT directorybolt_uuid7(), 'alert', 'dead_letter:' || id,
@@ -546,6 +562,14 @@ quarantine AS (
       FROM moved
      WHERE quarantined AND state = 'pending' AND crashes = $2
 ),
+lettered AS (
+    INSERT INTO dead_letters (id, job_id, kind, customer_id, value_cents, canary, cause, class, signature, attempts, redrives,
+        at, copy_due_at)
+    SELECT directorybolt_uuid7(), id, kind, customer_id, value_cents, canary, cause, class, signature, attempt, redrives,
+           finished_at, finished_at
+      FROM moved
+     WHERE state = 'failed'
+),
 alerted AS (
     INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
     SELECT directorybolt_uuid7(), 'alert', 'dead_letter:' || id,
@@ -600,33 +624,6 @@ told AS (
 )
 SELECT id
   FROM ended;
-
--- name: RedriveJob
-WITH again AS (
-    UPDATE jobs
-       SET state = 'pending', due_at = clock_timestamp(), attempt = 0, failures = 0, crashes = 0, quarantined = false,
-           redrives = redrives + 1, claimed_at = NULL, progress_at = NULL, finished_at = NULL
-     WHERE id = $1 AND state = 'failed'
-    RETURNING *
-),
-told AS (
-    INSERT INTO events (id, at, type, job_id, order_id, customer_id, worker_id, fence, actor, from_state, to_state, cause, detail)
-    SELECT directorybolt_uuid7(), clock_timestamp(), 'job.redriven', id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id, worker_id, fence,
-           $2, 'failed', 'pending', $3,
-           jsonb_strip_nulls(jsonb_build_object('redrives', redrives, 'failed_with', cause, 'signature', signature))
-      FROM again
-),
-hinted AS (
-    INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
-    SELECT directorybolt_uuid7(), 'hint', id::text, jsonb_build_object('v', 1, 'job_id', id), due_at, clock_timestamp()
-      FROM again
-     WHERE $4::boolean
-        ON CONFLICT (kind, key) WHERE sent_at IS NULL
-        DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
-            attempts = 0, created_at = excluded.created_at
-)
-SELECT id
-  FROM again;
 
 -- name: GetJob
 SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
