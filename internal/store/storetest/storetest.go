@@ -86,6 +86,8 @@ func Run(t *testing.T, f Factory) {
 		{"Wake", wakePromises},
 		{"Passes", passesPromises},
 		{"Tell", tellPromises},
+		{"Letters", letterPromises},
+		{"Postbox", postboxPromises},
 		{"Ledger", ledgerPromises},
 		{"Pacer", pacerPromises},
 		{"Crowd", crowdPromises},

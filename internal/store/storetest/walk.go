@@ -527,6 +527,7 @@ func (w *walk) check(*rapid.T) {
 		}
 	}
 	w.equal("counts", w.counts(), counts)
+	w.equal("open letters", w.depth().Open, counts[job.Failed])
 
 	rows, err := w.Store.Jobs(w.ctx, job.Filter{Limit: 1000})
 	w.must(err)
@@ -561,6 +562,11 @@ func (w *walk) checkHistories() {
 		told := map[string]int{}
 		for _, e := range w.history(j.ID) {
 			told[e.Type]++
+		}
+		letters := w.letters(job.LetterFilter{Job: j.ID, Decided: true, Limit: 1000})
+		w.equal("letters", len(letters), j.letters)
+		for i, l := range letters { // newest first: all but the latest were redriven
+			w.equal("redrives before, open", []any{l.Redrives, l.Open()}, []any{j.letters - 1 - i, i == 0 && j.State == job.Failed})
 		}
 		w.equal("refused writes, redrives and dead letters told",
 			[]int{told[job.EventWriteFenced], told[job.EventJobRedriven], told[job.EventJobFailed]},
