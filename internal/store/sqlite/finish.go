@@ -185,10 +185,7 @@ func (t *tx) settle(before, after *job.Job, e job.Event) error {
 		return err
 	}
 	if after.State == job.Failed {
-		if err := t.bury(after); err != nil {
-			return err
-		}
-		return t.alert(after)
+		return t.bury(after)
 	}
 	t.wakes = true
 	return t.hint(hint{after.ID, after.DueAt.UnixMicro()})

@@ -11,11 +11,14 @@ import (
 	"github.com/directorybolt/directorybolt/internal/store"
 )
 
-// bury leaves a letter of a job that just failed.
+// bury leaves a letter of a job that just failed, and has people told.
 func (t *tx) bury(j *job.Job) error {
 	_, err := t.exec(q.AddLetter, job.NewID().String(), j.ID.String(), j.Kind, idOrNull(j.CustomerID), j.ValueCents, j.Canary,
 		j.Cause, j.Class, j.Signature, j.Attempt, j.Redrives, t.now)
-	return err
+	if err != nil {
+		return err
+	}
+	return t.alert(j)
 }
 
 func scanLetter(r row) (l job.Letter, err error) {

@@ -186,7 +186,7 @@ func (t *tx) crashed(c crash) (moved []job.RecoveredJob, err error) {
 			hints = append(hints, hint{after.ID, after.DueAt.UnixMicro()})
 			continue
 		}
-		if err := t.alert(&after); err != nil {
+		if err := t.bury(&after); err != nil {
 			return nil, err
 		}
 	}
