@@ -22,6 +22,7 @@ var oneSided = map[string]string{
 	"ArchiveJobs":        "Postgres archives in PruneJobs",
 	"ClaimGuard":         "Postgres asks about the worker and the pauses inside the claims",
 	"DueJobs":            "Postgres is woken by NOTIFY, SQLite looks whether a commit was of interest",
+	"EnqueueJob":         "SQLite's EnqueueJobs is as plain, and repeated for many",
 	"LeasedJob":          "SQLite has read the job, with its lease, before it writes: RunningJob",
 	"ListJobsOfCustomer": "SQLite plans a statement once, for all its filters",
 	"PrunableJobs":       "Postgres finds them in PruneJobs",

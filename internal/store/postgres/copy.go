@@ -10,26 +10,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// copyFrom is the number of jobs from which on COPY is the faster way in.
+// copyFrom is the number of plain jobs from which on COPY is the faster way in.
 const copyFrom = 100
 
 var copiedColumns = []string{
 	"id", "kind", "priority", "due_at", "customer_id", "package", "quota", "value_cents", "canary", "payload",
 	"max_attempts", "crash_budget", "created_at",
-}
-
-// copyable reports whether the specs are nothing but rows of jobs: many, and none
-// of them with a key to look up, an event to write or a hint to leave.
-func (s *Store) copyable(specs []job.Spec) bool {
-	if len(specs) < copyFrom || s.config.Hints {
-		return false
-	}
-	for _, spec := range specs {
-		if spec.IdempotencyKey != "" || spec.Kind == job.KindOrder || spec.Kind == job.KindCanary {
-			return false
-		}
-	}
-	return true
 }
 
 // copyIn adds the specs in one transaction. It is the only method that waits for

@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// Enqueue adds jobs, all or none: in one statement, or by COPY when they are many
-// and plain.
+// Enqueue adds jobs, all or none: in one statement, which is a simple one for one
+// plain job, or by COPY when they are many and plain.
 func (s *Store) Enqueue(ctx context.Context, specs ...job.Spec) ([]job.Enqueued, error) {
 	if len(specs) == 0 {
 		return nil, nil
@@ -23,26 +23,61 @@ func (s *Store) Enqueue(ctx context.Context, specs ...job.Spec) ([]job.Enqueued,
 	if err != nil {
 		return nil, fmt.Errorf("enqueue: %w", err)
 	}
-	var ids []uuid.UUID
-	if s.copyable(full) {
-		err = s.copyIn(ctx, full)
-		ids = make([]uuid.UUID, len(full)) // all were added: which is which does not matter
-	} else {
-		ids, err = all(ctx, s, "enqueue", "EnqueueJobs", scanID, append(specColumns(full), s.config.Hints)...)
-	}
+	ids, err := s.add(ctx, full)
 	if violates(err, "jobs_pkey") {
 		return nil, fmt.Errorf("enqueue: %w", &job.InvalidError{Field: "id", Reason: "is the id of another job"})
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(ids) > 0 {
-		s.bell.ring()
-	}
 	if len(ids) == len(full) {
 		return answers(full), nil
 	}
 	return s.answersWithKnown(ctx, full, ids)
+}
+
+// add adds the jobs whose keys are new, wakes whoever waits, and returns their ids.
+func (s *Store) add(ctx context.Context, specs []job.Spec) (added []uuid.UUID, err error) {
+	plain := !s.config.Hints && !slices.ContainsFunc(specs, func(spec job.Spec) bool { return !rowOnly(spec) })
+	if plain && len(specs) >= copyFrom {
+		if err := s.copyIn(ctx, specs); err != nil {
+			return nil, err
+		}
+		s.bell.ring()
+		return make([]uuid.UUID, len(specs)), nil // all were added: which is which does not matter
+	}
+	carried := s.bell.carry()
+	if plain && len(specs) == 1 {
+		added = []uuid.UUID{specs[0].ID}
+		_, err = changed(ctx, s, "enqueue", "EnqueueJob", append(specRow(specs[0]), carried)...)
+	} else {
+		added, err = all(ctx, s, "enqueue", "EnqueueJobs", func(row pgx.CollectableRow) (id uuid.UUID, err error) {
+			err = row.Scan((*nullID)(&id), nil)
+			return id, err
+		}, append(specColumns(specs), s.config.Hints, carried)...)
+	}
+	switch {
+	case err != nil || len(added) == 0:
+	case carried != "":
+		s.bell.wakeOurs()
+	default:
+		s.bell.ring()
+	}
+	return added, err
+}
+
+// rowOnly reports whether the spec is nothing but a row of jobs: no key to look up
+// and no event to write.
+func rowOnly(s job.Spec) bool {
+	return s.IdempotencyKey == "" && s.Kind != job.KindOrder && s.Kind != job.KindCanary
+}
+
+// specRow turns a spec into the arguments of EnqueueJob.
+func specRow(s job.Spec) []any {
+	return []any{
+		dbID(s.ID), s.Kind, int16(s.Priority), micros(s.Delay), dbID(s.CustomerID), dbText(s.Package), dbInt(s.Quota),
+		s.ValueCents, s.Canary, []byte(s.Payload), int32(s.MaxAttempts), int32(s.CrashBudget),
+	}
 }
 
 // answers are those of specs that were all added.

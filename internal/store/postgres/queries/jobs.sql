@@ -12,8 +12,18 @@
 -- earlier one under a new id: whoever carries the earlier one away right now does
 -- not mark the new one sent.
 
+-- name: EnqueueJob
+-- One job that is a row and nothing more: no key, no event, no hint. Without arrays
+-- and CTEs it costs half of what EnqueueJobs does. $13 wakes other processes when
+-- this commits, without a round trip and a commit of their own; empty: not now.
+INSERT INTO jobs (id, kind, priority, due_at, customer_id, package, quota, value_cents, canary, payload,
+    max_attempts, crash_budget, created_at)
+SELECT $1, $2, $3, now.at + $4::bigint * interval '1 microsecond', $5, $6, $7, $8, $9, $10, $11, $12, now.at
+  FROM (SELECT clock_timestamp() AS at OFFSET 0) AS now
+RETURNING CASE WHEN $13::text <> '' THEN pg_notify('directorybolt_jobs', $13)::text END;
+
 -- name: EnqueueJobs
--- Delays are microseconds. A row whose idempotency key is known is not added;
+-- Delays are microseconds. $16 wakes other processes, as in EnqueueJob. A row whose idempotency key is known is not added;
 -- rows come ordered by key, so that two callers with the same keys cannot deadlock.
 WITH now AS MATERIALIZED (SELECT clock_timestamp() AS at),
 spec AS MATERIALIZED (
@@ -50,7 +60,7 @@ hinted AS (
         DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
             attempts = 0, created_at = excluded.created_at
 )
-SELECT id
+SELECT id, CASE WHEN $16::text <> '' THEN pg_notify('directorybolt_jobs', $16)::text END
   FROM added;
 
 -- name: EnqueuedBefore
