@@ -45,6 +45,7 @@ type commands struct {
 
 	Why        whyCmd        `cmd:"" group:"operate" help:"Say why a job is not running, or why it ran more than once."`
 	Stale      staleCmd      `cmd:"" group:"operate" help:"Look at stuck jobs and take them back."`
+	Keys       keysCmd       `cmd:"" group:"operate" help:"Make, list and revoke API keys."`
 	Migrate    migrateCmd    `cmd:"" group:"operate" help:"Bring the database's schema up to this binary."`
 	Config     configCmd     `cmd:"" group:"operate" help:"Show or check the settings."`
 	Version    versionCmd    `cmd:"" group:"operate" help:"Say which build this is."`

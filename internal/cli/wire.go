@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/config"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/evidence"
+	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/stale"
 	"github.com/directorybolt/directorybolt/internal/store"
@@ -32,6 +34,9 @@ type backend interface {
 	job.Store
 	submit.Ledger
 	submit.Pacer
+	auth.Keys
+	auth.Sessions
+	idempotency.Store
 
 	// Migrate applies what is pending and returns it.
 	Migrate(ctx context.Context) ([]store.Migration, error)

@@ -232,16 +232,19 @@ type JournalEntry struct {
 	At         time.Time `json:"at"`
 	By         By        `json:"by"`
 	Act        string    `json:"act"`
-	Count      int64     `json:"count"`       // things it changed
-	ValueCents int64     `json:"value_cents"` // of them
-	JobIDs     []ID      `json:"job_ids"`     // a sample, at most 10
+	Count      int64     `json:"count"`             // things it changed
+	ValueCents int64     `json:"value_cents"`       // of them
+	JobIDs     []ID      `json:"job_ids"`           // a sample, at most 10
+	Subject    string    `json:"subject,omitempty"` // what it changed, where that is no job: "key ID"
 }
 
 // Acts that are journalled.
 const (
-	ActRedrive = "redrive"
-	ActPurge   = "purge"
-	ActMove    = "move"
+	ActRedrive   = "redrive"
+	ActPurge     = "purge"
+	ActMove      = "move"
+	ActMintKey   = "key_create"
+	ActRevokeKey = "key_revoke"
 )
 
 // Journal tells who did what, and why. It is append-only.

@@ -24,6 +24,8 @@ var oneSided = map[string]string{
 	"DueJobs":            "Postgres is woken by NOTIFY, SQLite looks whether a commit was of interest",
 	"EnqueueJob":         "SQLite's EnqueueJobs is as plain, and repeated for many",
 	"LeasedJob":          "SQLite has read the job, with its lease, before it writes: RunningJob",
+	"EndOldSessions":     "Postgres ends them in AddSession",
+	"EndSessionsOfKey":   "Postgres ends them in RevokeKey",
 	"ListJobsOfCustomer": "SQLite plans a statement once, for all its filters",
 	"PrunableJobs":       "Postgres finds them in PruneJobs",
 	"PruneJobEvents":     "Postgres forgets them in PruneJobs",

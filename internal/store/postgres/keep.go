@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -39,14 +40,16 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 	for _, rest := range []struct {
 		what, statement string
 		count           *int64
+		before          time.Time
 	}{
-		{"prune events", "PruneEvents", &p.Events},
-		{"prune workers", "PruneWorkers", &p.Workers},
-		{"prune outbox", "PruneOutbox", &p.Outbox},
-		{"prune passes of monitors", "PrunePasses", new(int64)},
+		{"prune events", "PruneEvents", &p.Events, horizon},
+		{"prune workers", "PruneWorkers", &p.Workers, horizon},
+		{"prune outbox", "PruneOutbox", &p.Outbox, horizon},
+		{"prune passes of monitors", "PrunePasses", new(int64), horizon},
+		{"prune idempotency keys", "PruneRequests", new(int64), now.Add(-2 * idempotency.Keep)},
 	} {
 		for {
-			n, err := changed(ctx, s, rest.what, rest.statement, horizon, r.Batch)
+			n, err := changed(ctx, s, rest.what, rest.statement, rest.before, r.Batch)
 			*rest.count += n
 			if err != nil {
 				return p, err

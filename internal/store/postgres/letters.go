@@ -124,7 +124,7 @@ func dbIDs(ids []job.ID) [][16]byte {
 // Journal lists acts, the latest first.
 func (s *Store) Journal(ctx context.Context, before job.ID, limit int) ([]job.JournalEntry, error) {
 	return all(ctx, s, "list the journal", "ListJournal", func(row pgx.CollectableRow) (e job.JournalEntry, err error) {
-		err = row.Scan((*nullID)(&e.ID), (*nullTime)(&e.At), &e.By.Actor, &e.By.Reason, &e.Act, &e.Count, &e.ValueCents, &e.JobIDs)
+		err = row.Scan((*nullID)(&e.ID), (*nullTime)(&e.At), &e.By.Actor, &e.By.Reason, &e.Act, &e.Count, &e.ValueCents, &e.JobIDs, &e.Subject)
 		return e, err
 	}, dbID(before), limit)
 }

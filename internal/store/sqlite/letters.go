@@ -236,7 +236,7 @@ func entered(e *job.JournalEntry, id job.ID, cents int64, canary bool) {
 
 func (t *tx) journal(e job.JournalEntry) error {
 	_, err := t.exec(q.AddJournal, job.NewID().String(), t.now, actorOf(e.By), clean(e.By.Reason), e.Act, e.Count, e.ValueCents,
-		list(append([]job.ID{}, e.JobIDs...)))
+		list(append([]job.ID{}, e.JobIDs...)), clean(e.Subject))
 	return err
 }
 
@@ -244,7 +244,7 @@ func (t *tx) journal(e job.JournalEntry) error {
 func (s *Store) Journal(ctx context.Context, before job.ID, limit int) ([]job.JournalEntry, error) {
 	entries, err := all(s.read(ctx), func(r row) (e job.JournalEntry, err error) {
 		var ids json.RawMessage
-		err = r.Scan(&e.ID, moment{&e.At}, &e.By.Actor, &e.By.Reason, &e.Act, &e.Count, &e.ValueCents, document{&ids})
+		err = r.Scan(&e.ID, moment{&e.At}, &e.By.Actor, &e.By.Reason, &e.Act, &e.Count, &e.ValueCents, document{&ids}, &e.Subject)
 		if err != nil {
 			return e, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
@@ -34,6 +35,9 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 		func() error { return p.once(&p.done.Workers, q.PruneWorkers, p.horizon) },
 		func() error { return p.once(new(int64), q.PrunePasses, p.horizon) },
 		func() error { return p.rows(new(int64), q.PruneLetters, now.Add(-r.Archive).UnixMicro()) },
+		func() error {
+			return p.once(new(int64), q.PruneRequests, now.Add(-2*idempotency.Keep).UnixMicro())
+		},
 		func() error { return p.once(new(int64), q.PruneArchive, now.Add(-r.Archive).UnixMicro()) },
 	} {
 		if err := step(); err != nil {

@@ -18,6 +18,11 @@ type statements struct {
 	ResolveLetters, UnsettledLetters, SettleLetters, StaleLetters, ClosedGroups, CloseGroup        string
 	TakeLetters, MarkLettersCopied, NoteSightings, KnownMessage, KeepMessage, ExpiringLetters      string
 	WarnExpiring, ExpireLetters, RenewCopies, PruneLetters, AddJournal, ListJournal                string
+	// keys.sql
+	AddKey, GetKey, ListKeys, RevokeKey, EndSessionsOfKey, KeysUsed string
+	AddSession, EndOldSessions, SessionKey, EndSession              string
+	BeginRequest, EarlierRequest, AnswerRequest, FreeRequest        string
+	PruneRequests                                                   string
 	// monitors.sql
 	RecordPass, ListPasses, PrunePasses string
 	// outbox.sql

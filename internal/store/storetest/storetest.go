@@ -1,5 +1,6 @@
 // Package storetest is the suite that every store must pass: the contracts of
-// [job.Store], [submit.Ledger] and [submit.Pacer], one test for each sentence.
+// [job.Store], [submit.Ledger], [submit.Pacer], [auth.Keys], [auth.Sessions] and
+// [idempotency.Store], one test for each sentence.
 //
 // A store's own test file wires it in a few lines:
 //
@@ -18,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/submit"
 )
@@ -27,6 +30,9 @@ type Store interface {
 	job.Store
 	submit.Ledger
 	submit.Pacer
+	auth.Keys
+	auth.Sessions
+	idempotency.Store
 	io.Closer
 }
 
@@ -90,6 +96,8 @@ func Run(t *testing.T, f Factory) {
 		{"Postbox", postboxPromises},
 		{"Ledger", ledgerPromises},
 		{"Pacer", pacerPromises},
+		{"Keys", keysPromises},
+		{"Idempotency", idempotencyPromises},
 		{"Crowd", crowdPromises},
 	}
 	for _, s := range sections {

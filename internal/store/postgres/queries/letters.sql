@@ -337,7 +337,7 @@ DELETE FROM dead_letters
  WHERE id IN (SELECT id FROM dead_letters WHERE told_at < $1::timestamptz AND resolved_at < $1::timestamptz LIMIT $2);
 
 -- name: ListJournal
-SELECT id, at, actor, reason, act, count, value_cents, job_ids
+SELECT id, at, actor, reason, act, count, value_cents, job_ids, subject
   FROM journal
  WHERE $1::uuid IS NULL OR id < $1
  ORDER BY id DESC

@@ -200,11 +200,11 @@ DELETE FROM dead_letters
  WHERE rowid IN (SELECT rowid FROM dead_letters WHERE told_at < ?1 AND resolved_at < ?1 LIMIT ?2);
 
 -- name: AddJournal
-INSERT INTO journal (id, at, actor, reason, act, count, value_cents, job_ids)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
+INSERT INTO journal (id, at, actor, reason, act, count, value_cents, job_ids, subject)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
 
 -- name: ListJournal
-SELECT id, at, actor, reason, act, count, value_cents, job_ids
+SELECT id, at, actor, reason, act, count, value_cents, job_ids, subject
   FROM journal
  WHERE ?1 IS NULL OR id < ?1
  ORDER BY id DESC
