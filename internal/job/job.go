@@ -95,6 +95,16 @@ type Job struct {
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
 }
 
+// Standing is what a wake-up wants to know of a job.
+type Standing struct {
+	ID         ID
+	State      State
+	Due        bool // its time has come, by the store's clock
+	Priority   int
+	CustomerID ID
+	FinishedAt time.Time
+}
+
 // Lease names one claim: the job, the fence that proves it is the latest, and
 // the owner.
 type Lease struct {

@@ -140,6 +140,8 @@ type Operator interface {
 type Reader interface {
 	Job(ctx context.Context, id ID) (Job, error)
 	Jobs(ctx context.Context, f Filter) ([]Job, error)
+	// Standings tells how jobs stand, in no order. A job that there is not is left out.
+	Standings(ctx context.Context, ids ...ID) ([]Standing, error)
 	// Counts has an entry for every state, canaries excluded.
 	Counts(ctx context.Context) (map[State]int64, error)
 	// History tells the job's story, oldest first: its events, and what the row

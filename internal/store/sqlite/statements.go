@@ -11,7 +11,7 @@ type statements struct {
 	HasQuarantined, CompleteJobs, RunningJob, FailJob, ReleaseJobs, SnoozeJob          string
 	CancelRunningJob, ProgressJob, RecoverableJobs, RecoverJobs, CancelJob, RedriveJob string
 	StalledJobs, RecoverStalledJobs, StaleJobs, JobsAhead                              string
-	GetJob, ListJobs, ListJobsOfCustomer, CountJobs, DueJobs, PrunableJobs             string
+	GetJob, ListJobs, ListJobsOfCustomer, Standings, CountJobs, DueJobs, PrunableJobs  string
 	ArchiveJobs, PruneJobs, PruneArchive, StoreNow                                     string
 	// letters.sql
 	AddLetter, ListLetters, GetLetter, CountLetters, GroupLetters, DecidableLetter, RedriveLetters string

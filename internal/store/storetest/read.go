@@ -13,6 +13,7 @@ var readPromises = []promise{
 	{name: "CountsHaveEveryStateWithoutCanaries", holds: countsEveryState},
 	{name: "JobsAreFilteredNewestFirst", holds: jobsAreFiltered},
 	{name: "PagesNeitherLoseNorRepeatWhileRowsChange", holds: jobsPageByKeyset},
+	{name: "StandingsTellStateAndWhetherTheTimeHasCome", holds: standingsTell},
 	{name: "HistoryTellsTheWholeStoryInOrder", holds: historyTellsAll},
 	{name: "HistoryShowsWhatTheRowRecords", holds: historyShowsTheRow},
 	{name: "TheClockIsOneForAllHandles", holds: clockIsOne},
@@ -321,4 +322,37 @@ func aheadCounts(b *bed) {
 	b.equal("without the paused", ahead(last, kinds...), 4)
 	b.must(b.Store.Pause(b.ctx, job.Scope{Kind: job.KindOrder}, staff))
 	b.equal("without a paused kind", ahead(last, kinds...), 1)
+}
+
+func standingsTell(b *bed) {
+	later := b.enqueueOne(job.Spec{Kind: job.KindNoop, Delay: time.Minute})
+	spec := order()
+	spec.Priority = 2
+	id := b.enqueueOne(spec)
+	stands := func(ids ...job.ID) map[job.ID]job.Standing {
+		b.Helper()
+		got, err := b.Store.Standings(b.ctx, ids...)
+		b.must(err)
+		told := map[job.ID]job.Standing{}
+		for _, s := range got {
+			told[s.ID] = s
+		}
+		b.equal("standings without doubles", len(told), len(got))
+		return told
+	}
+	b.equal("standings of nothing", len(stands()), 0)
+	b.equal("standings", stands(later, id, job.NewID(), id), map[job.ID]job.Standing{
+		later: {ID: later, State: job.Pending, Priority: job.PriorityLowest},
+		id:    {ID: id, State: job.Pending, Due: true, Priority: 2, CustomerID: spec.CustomerID},
+	})
+	w := b.worker()
+	j := b.claimOne(w)
+	b.equal("state of a claimed job", stands(id)[id].State, job.InProgress)
+	from := b.now()
+	b.fail(j.Lease(), job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true})
+	failed := stands(id)[id]
+	b.equal("state of a failed job", failed.State, job.Failed)
+	b.within("finished", failed.FinishedAt, from, b.now())
+	b.Advance(time.Minute)
+	b.equal("due after its delay", stands(later)[later].Due, true)
 }

@@ -694,6 +694,11 @@ SELECT count(*)
                             WHERE p.scope IN ('all', 'kind:' || j.kind, 'customer:' || j.customer_id))
          LIMIT $3) AS ahead;
 
+-- name: Standings
+SELECT id, state, due_at <= statement_timestamp() AS due, priority, customer_id, finished_at
+  FROM jobs
+ WHERE id = ANY ($1::uuid[]);
+
 -- name: CountJobs
 SELECT state, count(*)
   FROM jobs

@@ -274,6 +274,11 @@ SELECT count(*)
                             WHERE p.scope IN ('all', 'kind:' || j.kind, 'customer:' || j.customer_id))
          LIMIT ?4) AS ahead;
 
+-- name: Standings
+SELECT id, state, due_at <= ?2, priority, customer_id, finished_at
+  FROM jobs
+ WHERE id IN (SELECT value FROM json_each(?1));
+
 -- name: CountJobs
 SELECT state, count(*)
   FROM jobs
