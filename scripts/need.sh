@@ -9,6 +9,7 @@ present() {
 	case $1 in
 	postgresql) command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
 	pgbouncer) command -v pgbouncer || test -x /usr/sbin/pgbouncer ;;
+	nodejs) command -v node ;;
 	*) command -v "$1" ;;
 	esac >/dev/null
 }

@@ -44,7 +44,8 @@ type Queue interface {
 	// Return gives messages back to be received after d; zero: at once.
 	Return(ctx context.Context, d time.Duration, ms ...Message) (errs []error)
 
-	// Delete ends messages. One that is gone already is no error.
+	// Delete ends messages. [ErrGone]: another receive has it by now, or it is gone.
+	// No error is no proof of the contrary: a transport may not know.
 	Delete(ctx context.Context, ms ...Message) (errs []error)
 }
 
