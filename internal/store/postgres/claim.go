@@ -46,6 +46,11 @@ func (s *Store) Claim(ctx context.Context, r job.ClaimRequest) ([]job.Job, error
 		}
 		jobs = append(jobs, more...)
 	}
+	if err == nil && len(jobs) < r.Limit {
+		// The next claim begins from the front. On an idle system it needs no second look
+		// then, which its first job would wait for.
+		s.cursor.reset()
+	}
 	return s.orRetired(ctx, r.Worker, jobs, err)
 }
 
