@@ -300,6 +300,7 @@ func (h house) process(s backend, catalog *directory.Catalog) (*process, error) 
 func (h house) monitor(s backend) *stale.Monitor {
 	return stale.New(stale.Config{
 		Store:      s,
+		Lifelines:  s,
 		Passes:     s,
 		Interval:   h.config.LivenessInterval(),
 		Lease:      h.config.Lease,

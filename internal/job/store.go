@@ -13,6 +13,7 @@ type Store interface {
 	Claimer
 	Finisher
 	Registry
+	Lifelines
 	Recoverer
 	Operator
 	Reader

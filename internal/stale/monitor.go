@@ -42,10 +42,11 @@ const (
 
 // Config describes a monitor. Zero means the default.
 type Config struct {
-	Store    job.Recoverer // required
-	Passes   job.Passes    // keeps the proof of each pass; nil: nobody
-	Interval time.Duration // between passes; 5 s, at most MaxInterval
-	Lease    time.Duration // of the workers; 20 s
+	Store     job.Recoverer // required
+	Lifelines job.Lifelines // tells of deaths between passes; nil: nobody does
+	Passes    job.Passes    // keeps the proof of each pass; nil: nobody
+	Interval  time.Duration // between passes; 5 s, at most MaxInterval
+	Lease     time.Duration // of the workers; 20 s
 
 	// StallAfter is how long a job may go without progress. Zero: for ever. Progress
 	// travels with the beat, so less than a Lease means a Lease.
@@ -68,6 +69,8 @@ type Metrics interface {
 type Monitor struct {
 	Config
 	failing seldom.Line
+
+	deaths chan job.Worker // retired by the death-watch
 
 	looked time.Duration // when the last good pass began; zero: there was none
 	spare  time.Duration // nobody is judged before
@@ -95,7 +98,7 @@ func New(c Config) *Monitor {
 	if c.clock == nil {
 		c.clock = bootclock.Now
 	}
-	return &Monitor{Config: c, proof: newProof()}
+	return &Monitor{Config: c, deaths: make(chan job.Worker, 64), proof: newProof()}
 }
 
 // Result tells what a pass found and did.
@@ -105,9 +108,11 @@ type Result struct {
 }
 
 // Run repeats passes until ctx ends, with jitter so that several monitors do not
-// march in step. A failed pass is logged, counted and repeated; it is never
-// mistaken for an empty one.
+// march in step, and recovers the jobs of those whose death it is told between them.
+// A failed pass is logged, counted and repeated; it is never mistaken for an empty one.
 func (m *Monitor) Run(ctx context.Context) error {
+	watched := m.watch(ctx)
+	defer func() { <-watched }()
 	for {
 		if _, err := m.Pass(ctx); err != nil && ctx.Err() == nil {
 			if unsaid, now := m.failing.Say(); now {
@@ -115,10 +120,17 @@ func (m *Monitor) Run(ctx context.Context) error {
 			}
 		}
 		jitter := time.Duration(rand.Int64N(int64(m.Interval/5) + 1))
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(m.Interval - jitter):
+		next := time.NewTimer(m.Interval - jitter)
+		for resting := true; resting; {
+			select {
+			case <-ctx.Done():
+				next.Stop()
+				return nil
+			case dead := <-m.deaths:
+				m.mourn(ctx, m.allDead(dead)...)
+			case <-next.C:
+				resting = false
+			}
 		}
 	}
 }
@@ -175,13 +187,17 @@ func (m *Monitor) retire(ctx context.Context) ([]job.Worker, error) {
 	defer cancel()
 	retired, err := m.Store.RetireExpired(ctx)
 	for _, w := range retired {
-		m.Metrics.WorkerRetired(w.RetiredCause)
-		m.Log.WarnContext(ctx, "worker retired", "worker_id", w.ID, "host", w.Host, "pid", w.PID, "cause", w.RetiredCause, "last_beat", w.BeatAt)
+		m.tellRetired(ctx, w)
 	}
 	if err != nil {
 		return retired, fmt.Errorf("retire expired workers: %w", err)
 	}
 	return retired, nil
+}
+
+func (m *Monitor) tellRetired(ctx context.Context, w job.Worker) {
+	m.Metrics.WorkerRetired(w.RetiredCause)
+	m.Log.WarnContext(ctx, "worker retired", "worker_id", w.ID, "host", w.Host, "pid", w.PID, "cause", w.RetiredCause, "last_beat", w.BeatAt)
 }
 
 // mover moves up to so many jobs.

@@ -30,6 +30,14 @@ func newProof() proof {
 	}}
 }
 
+// count adds what was done. The map is made anew: an earlier report keeps its own.
+func (p *proof) count(r Result) {
+	p.Counts = map[string]int64{
+		"retired":   p.Counts["retired"] + int64(len(r.Retired)),
+		"recovered": p.Counts["recovered"] + int64(len(r.Recovered)),
+	}
+}
+
 // record counts a pass and has it kept where others see it.
 func (m *Monitor) record(ctx context.Context, r Result, took time.Duration, failed error) error {
 	p := &m.proof
@@ -39,10 +47,7 @@ func (m *Monitor) record(ctx context.Context, r Result, took time.Duration, fail
 		p.Failed++
 		p.Error = failed.Error()
 	}
-	p.Counts = map[string]int64{
-		"retired":   p.Counts["retired"] + int64(len(r.Retired)),
-		"recovered": p.Counts["recovered"] + int64(len(r.Recovered)),
-	}
+	p.count(r)
 	if m.Passes == nil || ctx.Err() != nil {
 		return nil
 	}

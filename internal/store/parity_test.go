@@ -23,6 +23,8 @@ var oneSided = map[string]string{
 	"ClaimGuard":         "Postgres asks about the worker and the pauses inside the claims",
 	"DueJobs":            "Postgres is woken by NOTIFY, SQLite looks whether a commit was of interest",
 	"EnqueueJob":         "SQLite's EnqueueJobs is as plain, and repeated for many",
+	"HoldLifeline":       "SQLite locks a file",
+	"Neighbours":         "SQLite looks at the files of all workers",
 	"LeasedJob":          "SQLite has read the job, with its lease, before it writes: RunningJob",
 	"EndOldSessions":     "Postgres ends them in AddSession",
 	"EndSessionsOfKey":   "Postgres ends them in RevokeKey",

@@ -28,7 +28,7 @@ type Metrics struct {
 	beatsFailed, passesFailed              prometheus.Counter
 	beatSeconds, claimSeconds, passSeconds prometheus.Histogram
 	attemptSeconds                         *prometheus.HistogramVec
-	workersLive                            prometheus.Gauge
+	workersLive, lifelines                 prometheus.Gauge
 	lastPass                               *prometheus.GaugeVec
 }
 
@@ -71,6 +71,7 @@ func NewMetrics() *Metrics {
 	m.passSeconds = m.histogram("stale_pass_seconds", "Duration of a pass of the stale monitor.")
 	m.attemptSeconds = m.histograms("attempt_seconds", "Duration of an attempt, from claim to its recorded end.", slow, "kind")
 	m.workersLive = m.gauge("workers_live", "Workers with a lease, as last counted.")
+	m.lifelines = m.gauge("lifelines_held", "Lifelines that this process holds: 1 for a worker whose death others see at once, 0 where only its lease tells.")
 	m.lastPass = m.gauges("monitor_last_pass_timestamp_seconds", "When the monitor of this process last ended a pass without an error, as Unix time.", "monitor")
 
 	// A counter that is there from the start shows its first increase.
@@ -148,6 +149,18 @@ func (m *Metrics) Beat(took time.Duration, ok bool) {
 	if !ok {
 		m.beatsFailed.Inc()
 	}
+}
+
+// LifelineHeld tells that a worker's lifeline was taken, or lost or let go.
+func (m *Metrics) LifelineHeld(held bool) {
+	if m == nil {
+		return
+	}
+	if held {
+		m.lifelines.Inc()
+		return
+	}
+	m.lifelines.Dec()
 }
 
 // WorkerRetired tells that a worker's lease was declared over.

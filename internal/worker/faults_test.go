@@ -382,6 +382,9 @@ func (i *idle) Claim(context.Context, job.ClaimRequest) ([]job.Job, error) {
 	return nil, errAway
 }
 
+func (i *idle) Lifeline(context.Context, job.ID) (job.Lifeline, error) {
+	return nil, job.ErrNoSession
+}
 func (i *idle) Retire(context.Context, job.ID, string, job.By) error { return nil }
 
 // TestLookForQuarantinedJobsThatHangsDoesNotStopClaims meets a look that nobody answers.

@@ -21,6 +21,7 @@ type Store interface {
 	job.Claimer
 	job.Finisher
 	job.Registry
+	job.Lifelines
 	job.Waker
 }
 
@@ -50,6 +51,7 @@ type Metrics interface {
 	JobEnded(kind, verb, class string, took time.Duration)
 	LeaseLost(kind string)
 	Beat(took time.Duration, ok bool)
+	LifelineHeld(held bool)
 }
 
 // Validate reports every fault at once.
@@ -112,7 +114,7 @@ type Pool struct {
 	host  string
 	kinds []string
 
-	registerFails, beatFails, claimFails seldom.Line
+	registerFails, beatFails, claimFails, lifelineFails seldom.Line
 }
 
 // New checks c and builds a pool; nothing runs before [Pool.Run].
@@ -132,6 +134,11 @@ func New(c Config) (*Pool, error) {
 // store. It returns nil after a drain. A store that is away is waited for.
 func (p *Pool) Run(ctx context.Context) error {
 	var before *tenure
+	defer func() {
+		if before != nil {
+			before.letGo()
+		}
+	}()
 	for ctx.Err() == nil {
 		t, err := p.begin(ctx)
 		if err != nil {
@@ -153,6 +160,7 @@ func (p *Pool) Run(ctx context.Context) error {
 func (t *tenure) settle() {
 	if t != nil && !t.signedOff {
 		t.leave()
+		t.letGo()
 	}
 }
 
@@ -210,3 +218,4 @@ func (noMetrics) JobsClaimed(string, int, time.Duration)         {}
 func (noMetrics) JobEnded(string, string, string, time.Duration) {}
 func (noMetrics) LeaseLost(string)                               {}
 func (noMetrics) Beat(time.Duration, bool)                       {}
+func (noMetrics) LifelineHeld(bool)                              {}

@@ -49,6 +49,9 @@ type tenure struct {
 
 	errands   sync.WaitGroup // what the heart does not wait for
 	signedOff bool           // the store knows that the tenure is over; after serve
+
+	cut   bool   // the lifeline was, at least once; keepLifeline's
+	letGo func() // of the lifeline; when the store knows that the tenure is over
 }
 
 // attempt is a claimed job in this process.
@@ -75,6 +78,7 @@ func newTenure(p *Pool) *tenure {
 		freed:  make(chan struct{}, 1),
 		kick:   make(chan struct{}, 1),
 	}
+	t.letGo = func() {}
 	t.attempts, t.abort = context.WithCancelCause(context.Background())
 	return t
 }
@@ -97,6 +101,7 @@ func (t *tenure) serve(ctx context.Context) error {
 		}
 	})
 
+	t.tieLifeline()
 	fetching, stopFetch := context.WithCancel(ctx)
 	fetched := async(func() { t.fetch(fetching) })
 	ran := async(t.runSlots)
@@ -118,7 +123,9 @@ func (t *tenure) serve(ctx context.Context) error {
 	}
 	close(t.gone)
 	<-completed
-	t.signedOff = t.leave()
+	if t.signedOff = t.leave(); t.signedOff {
+		t.letGo()
+	}
 	stopHeart()
 	<-beats
 	t.errands.Wait()

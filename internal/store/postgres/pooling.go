@@ -27,7 +27,7 @@ const heardWithin = 2 * time.Second
 // proveMode finds out the mode, or believes the operator, and tells what follows.
 func (c Config) proveMode(ctx context.Context, config *pgx.ConnConfig, hint bool) (Mode, error) {
 	mode, why := Mode(c.Pooling), "as configured"
-	if c.Pooling == "" || c.Pooling == "auto" {
+	if c.proves() {
 		var err error
 		if mode, why, err = prove(ctx, config); err != nil {
 			return "", err
@@ -35,8 +35,8 @@ func (c Config) proveMode(ctx context.Context, config *pgx.ConnConfig, hint bool
 	}
 	switch {
 	case mode == Transaction && c.DirectURL == "":
-		c.Log.WarnContext(ctx, "Postgres is behind a transaction pooler: jobs are found by polling only, "+
-			"statements are not kept prepared; set DATABASE_DIRECT_URL for wake-ups", "mode", mode, "proof", why)
+		c.Log.WarnContext(ctx, "Postgres is behind a transaction pooler: jobs are found by polling only, dead workers by their lease only, "+
+			"statements are not kept prepared; set DATABASE_DIRECT_URL for wake-ups and the death-watch", "mode", mode, "proof", why)
 	case mode == Transaction:
 		c.Log.InfoContext(ctx, "Postgres is behind a transaction pooler: wake-ups use the direct connection, "+
 			"statements are not kept prepared", "mode", mode, "proof", why)
@@ -47,6 +47,9 @@ func (c Config) proveMode(ctx context.Context, config *pgx.ConnConfig, hint bool
 	}
 	return mode, nil
 }
+
+// proves reports whether the mode is found out, not believed.
+func (c Config) proves() bool { return c.Pooling == "" || c.Pooling == "auto" }
 
 // prove opens two clients. While both are open, one server session for both proves
 // a transaction pooler. Two different ones prove nothing, a busy pooler has many:

@@ -66,7 +66,8 @@ func subjects(w way) storetest.Factory {
 		reopen := func(t testing.TB) storetest.Store { return open(t, config) }
 		return storetest.Subject{
 			Store: reopen(t), Advance: advance, Reopen: reopen, Steps: 600,
-			Number: func(t testing.TB, query string) int64 { return number[int64](t, url, query) },
+			Number:    func(t testing.TB, query string) int64 { return number[int64](t, url, query) },
+			AfterLook: func(t testing.TB, watches int) { afterLook(t, url, watches) },
 		}
 	}
 }

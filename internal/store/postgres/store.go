@@ -90,7 +90,10 @@ type Store struct {
 	direct *pgx.ConnConfig // what needs a session uses this; the pool's own where there is no other
 	beats  *session
 	bell   *bell
-	cursor cursor
+	ring   *ring
+
+	sessions sessions
+	cursor   cursor
 }
 
 // Open connects and finds out what the connection can do. It does not need the
@@ -129,7 +132,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open Postgres: %w", readable(err))
 	}
-	s := &Store{config: c, mode: mode, pool: pool, direct: direct, beats: newSession(direct)}
+	s := &Store{config: c, mode: mode, pool: pool, direct: direct, beats: newSession(direct), ring: newRing()}
+	s.sessions.known = c.DirectURL == "" && (mode == Transaction || c.proves())
+	s.sessions.given = mode == Session
 	s.bell = newBell(s)
 	if err := s.checkVisible(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -155,6 +160,7 @@ func (c Config) withDefaults() Config {
 
 // Close ends every connection and every subscription to wake-ups.
 func (s *Store) Close() error {
+	s.ring.close()
 	s.bell.close()
 	s.beats.close()
 	s.pool.Close()

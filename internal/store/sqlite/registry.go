@@ -141,23 +141,29 @@ func (t *tx) absent(worker job.ID, retired error) error {
 
 // Retire implements [job.Registry].
 func (s *Store) Retire(ctx context.Context, worker job.ID, cause string, by job.By) error {
+	_, err := s.retire(ctx, worker, cause, by)
+	return err
+}
+
+func (s *Store) retire(ctx context.Context, worker job.ID, cause string, by job.By) (retired job.Worker, err error) {
 	if cause == "" {
-		return fmt.Errorf("retire worker %s: %w", worker, &job.InvalidError{Field: "cause", Reason: "say why"})
+		return retired, fmt.Errorf("retire worker %s: %w", worker, &job.InvalidError{Field: "cause", Reason: "say why"})
 	}
-	err := s.write(ctx, func(t *tx) error {
-		retired, err := all(t, scanWorker, q.RetireWorker, worker.String(), t.now, clean(cause))
+	err = s.write(ctx, func(t *tx) error {
+		found, err := all(t, scanWorker, q.RetireWorker, worker.String(), t.now, clean(cause))
 		if err != nil {
 			return err
 		}
-		if len(retired) == 0 {
+		if len(found) == 0 {
 			return t.absent(worker, fmt.Errorf("%w: it is retired already", job.ErrState))
 		}
-		return t.record(retirement(&retired[0], by))
+		retired = found[0]
+		return t.record(retirement(&retired, by))
 	})
 	if err != nil {
-		return fmt.Errorf("retire worker %s: %w", worker, err)
+		return retired, fmt.Errorf("retire worker %s: %w", worker, err)
 	}
-	return nil
+	return retired, nil
 }
 
 func retirement(w *job.Worker, by job.By) job.Event {

@@ -30,8 +30,9 @@ var staff = job.By{Actor: "cli:ann", Reason: "asked by the customer"}
 type bed struct {
 	testing.TB
 	Subject
-	ctx   context.Context
-	other Store // second gives it
+	ctx     context.Context
+	other   Store // second gives it
+	watches int   // over lifelines
 }
 
 func newBed(t testing.TB, f Factory, o Options) *bed {

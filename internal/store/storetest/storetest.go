@@ -57,6 +57,10 @@ type Subject struct {
 	// see tables that no method reads; the SQL is the same in both dialects.
 	Number func(t testing.TB, query string) int64
 
+	// AfterLook returns when each of so many watches over lifelines has looked at them
+	// once more. nil: a watch needs no earlier look to know a death.
+	AfterLook func(t testing.TB, watches int)
+
 	// Steps is how far [Model] walks on this store by default; zero means 2000.
 	Steps int
 }
@@ -84,6 +88,7 @@ func Run(t *testing.T, f Factory) {
 		{"Claim", claimPromises},
 		{"Finish", finishPromises},
 		{"Registry", registryPromises},
+		{"Lifelines", lifelinePromises},
 		{"Recover", recoverPromises},
 		{"Operate", operatePromises},
 		{"Read", readPromises},

@@ -41,7 +41,7 @@ WITH retired AS (
     UPDATE workers
        SET retired_at = clock_timestamp(), retired_cause = $2
      WHERE id = $1 AND retired_at IS NULL
-    RETURNING id, host, pid, retired_at, retired_cause
+    RETURNING *
 ),
 told AS (
     INSERT INTO events (id, at, type, worker_id, actor, cause, detail)
@@ -49,7 +49,7 @@ told AS (
            jsonb_strip_nulls(jsonb_build_object('host', host, 'pid', pid, 'reason', nullif($4::text, '')))
       FROM retired
 )
-SELECT id
+SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
   FROM retired;
 
 -- name: RetireExpiredWorkers
@@ -78,6 +78,30 @@ told AS (
 )
 SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
   FROM retired;
+
+-- name: HoldLifeline
+-- Watches hold it for a moment, shared; then this waits.
+SELECT pg_advisory_lock(hashtextextended($1::uuid::text, 0));
+
+-- name: Neighbours
+-- The live workers that follow in the ring of lock keys: after the worker $1, or after
+-- the key $2; and whether the lifeline of each is held. A watch takes it shared, which
+-- is not holding it.
+WITH ring AS MATERIALIZED (
+    SELECT id, hashtextextended(id::text, 0) AS key
+      FROM workers
+     WHERE retired_at IS NULL AND id IS DISTINCT FROM $1::uuid
+),
+held AS MATERIALIZED (
+    SELECT classid::bigint << 32 | objid::bigint AS key
+      FROM pg_locks
+     WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ExclusiveLock' AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+SELECT id, key, EXISTS (SELECT FROM held WHERE held.key = ring.key), pg_backend_pid()
+  FROM ring
+ ORDER BY key <= coalesce(hashtextextended($1::uuid::text, 0), $2::bigint), key
+ LIMIT $3;
 
 -- name: ListWorkers
 SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
