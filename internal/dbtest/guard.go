@@ -10,12 +10,14 @@ import (
 
 // guardScript waits for the end of its input, which comes when the test process
 // lets go of the pipe or dies. Then it stops the server named by the pid file and
-// removes the directory. The wait is bounded, because a server that was orphaned
-// may stay a zombie where nothing reaps it.
+// removes the directory; a server that is frozen goes on first, and ends its sessions.
+// The wait is bounded, because a server that was orphaned may stay a zombie where
+// nothing reaps it.
 const guardScript = `
 read -r _
 pid=$(head -n 1 "$2" 2>/dev/null)
 if [ -n "$pid" ]; then
+	kill -CONT "$pid" 2>/dev/null
 	kill -QUIT "$pid" 2>/dev/null
 	n=0
 	while kill -0 "$pid" 2>/dev/null && [ $n -lt 50 ]; do sleep 0.1; n=$((n+1)); done
