@@ -23,9 +23,15 @@ type app struct {
 	loaded *config.Config    // nil before settings were asked for
 	stdout io.Writer         // data
 	stderr io.Writer         // chatter
+	stdin  io.Reader         // what a person types
 }
 
-func newApp(p Process) *app { return &app{env: p.Environ, stdout: p.Stdout, stderr: p.Stderr} }
+func newApp(p Process) *app {
+	if p.Stdin == nil {
+		p.Stdin = strings.NewReader("")
+	}
+	return &app{env: p.Environ, stdout: p.Stdout, stderr: p.Stderr, stdin: p.Stdin}
+}
 
 // screen is what stderr can show.
 func (a *app) screen() terminal { return terminalOf(a.stderr, a.getenv, a.NoColor) }

@@ -17,6 +17,7 @@ type Process struct {
 	Environ []string // "KEY=value", as os.Environ
 	Stdout  io.Writer
 	Stderr  io.Writer
+	Stdin   io.Reader // what is typed; nil: nothing is
 }
 
 // Main runs the command line and returns the exit status. Ending ctx asks running
@@ -44,6 +45,7 @@ type commands struct {
 	Directories directoriesCmd `cmd:"" group:"order" help:"Look at the catalog of directories and check it."`
 
 	Why        whyCmd        `cmd:"" group:"operate" help:"Say why a job is not running, or why it ran more than once."`
+	Dlq        dlqCmd        `cmd:"" group:"operate" help:"Look at dead letters and decide about them."`
 	Stale      staleCmd      `cmd:"" group:"operate" help:"Look at stuck jobs and take them back."`
 	Keys       keysCmd       `cmd:"" group:"operate" help:"Make, list and revoke API keys."`
 	Migrate    migrateCmd    `cmd:"" group:"operate" help:"Bring the database's schema up to this binary."`

@@ -48,7 +48,7 @@ func (c staleListCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		a.say("%s", watched(passes, now, settings.LivenessInterval()))
+		a.say("%s", watchedBy(job.MonitorStale, passes, now, settings.LivenessInterval()))
 		return nil
 	})
 }
@@ -107,12 +107,12 @@ func span(d time.Duration) string {
 // missedPasses is after how many intervals without a good pass a monitor counts as gone.
 const missedPasses = 5
 
-// watched says whether somebody takes stuck jobs back.
-func watched(passes []job.MonitorPass, now time.Time, interval time.Duration) string {
+// watchedBy says whether a monitor is at work.
+func watchedBy(monitor string, passes []job.MonitorPass, now time.Time, interval time.Duration) string {
 	var last job.MonitorPass
 	processes := 0
 	for _, p := range passes {
-		if p.Monitor != job.MonitorStale {
+		if p.Monitor != monitor {
 			continue
 		}
 		if p.GoodAt.After(last.GoodAt) {
@@ -122,12 +122,12 @@ func watched(passes []job.MonitorPass, now time.Time, interval time.Duration) st
 			processes++
 		}
 	}
-	const remedy = "start one with: directorybolt stale-monitor"
+	remedy := "start one with: directorybolt " + monitor + "-monitor"
 	switch {
 	case last.GoodAt.IsZero():
-		return "no stale monitor ever looked; " + remedy
+		return "no " + monitor + " monitor ever looked; " + remedy
 	case processes == 0:
-		return fmt.Sprintf("no stale monitor looks since %s; %s", stamp(last.GoodAt), remedy)
+		return fmt.Sprintf("no %s monitor looks since %s; %s", monitor, stamp(last.GoodAt), remedy)
 	}
-	return fmt.Sprintf("%s at work, last pass %s ago on %s, pid %d", count(processes, "stale monitor"), span(now.Sub(last.GoodAt)), last.Host, last.PID)
+	return fmt.Sprintf("%s at work, last pass %s ago on %s, pid %d", count(processes, monitor+" monitor"), span(now.Sub(last.GoodAt)), last.Host, last.PID)
 }

@@ -19,7 +19,7 @@ func TestStaleListSaysWhetherSomebodyWatches(t *testing.T) {
 		"1 stale monitor at work, last pass 25s ago on host-1, pid 7":                                    {at(25 * time.Second), at(time.Hour)},
 		"2 stale monitors at work, last pass 3s ago on host-1, pid 7":                                    {at(4 * time.Second), at(3 * time.Second)},
 	} {
-		if got := watched(passes, now, 5*time.Second); got != want {
+		if got := watchedBy(job.MonitorStale, passes, now, 5*time.Second); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

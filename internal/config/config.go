@@ -50,6 +50,7 @@ type Config struct {
 	CheckInterval     time.Duration // as set; see LivenessInterval
 	DLQCheckInterval  time.Duration
 	DLQAlertThreshold int
+	RedriveCap        int
 
 	SQSQueueURL        string // empty: the database is the queue
 	SQSDLQURL          string // empty: none

@@ -174,6 +174,11 @@ var Settings = []Setting{
 		field:   whole(func(c *Config) *int { return &c.DLQAlertThreshold }, 1, 1_000_000),
 	},
 	{
+		Name: "REDRIVE_CAP", Group: "Monitors", Default: "5",
+		Meaning: "Redrives after which a job that keeps failing is redriven no more, unless with --force.",
+		field:   whole(func(c *Config) *int { return &c.RedriveCap }, 1, 1000),
+	},
+	{
 		Name: "SQS_QUEUE_URL", Group: "Queue",
 		Meaning: "The SQS queue that carries wake-ups to the workers. Not set: the database does.",
 		Where:   "AWS console, SQS, the queue's details.",

@@ -46,6 +46,8 @@ const (
 	EventSubmissionOutcome   = "submission.outcome"
 	EventSubmissionUncertain = "submission.uncertain"
 	EventShortfall           = "shortfall"
+	EventQueueBlind          = "queue.blind"     // nobody sees the dead letter queue
+	EventQueueSeen           = "queue.seen"      // somebody sees it again
 	EventLetterSeen          = "letter.seen"     // in the dead letter queue, and kept; it names no job
 	EventLetterExpiring      = "letter.expiring" // the queue deletes it soon
 	EventLetterExpired       = "letter.expired"

@@ -132,10 +132,20 @@ type Letters interface {
 	// those that are open, or were purged, and whose job is failed.
 	RedriveLetters(ctx context.Context, ids []ID, by By) ([]ID, error)
 
+	// RedriveOutcomes tells how redriven letters fare, in no order.
+	RedriveOutcomes(ctx context.Context, ids []ID) ([]RedriveOutcome, error)
+
 	// ResolveLetters gives open letters a final fate, with event and, unless the
 	// system acts, journal entry. A purged message loses its body; the rest of the row
 	// stays. It answers the letters it resolved.
 	ResolveLetters(ctx context.Context, ids []ID, fate Fate, by By) ([]ID, error)
+}
+
+// RedriveOutcome is how a redriven letter's job fares.
+type RedriveOutcome struct {
+	LetterID ID
+	State    State  // of the job
+	Again    string // signature of its failure since the redrive, retried or not; empty: none
 }
 
 // FateCount is how many letters of a closed group met a fate.

@@ -16,8 +16,11 @@ type Passes interface {
 	MonitorPasses(ctx context.Context) ([]MonitorPass, error)
 }
 
-// MonitorStale is the name of the stale monitor among monitors.
-const MonitorStale = "stale"
+// Names of monitors.
+const (
+	MonitorStale = "stale" // of workers and stuck jobs
+	MonitorDLQ   = "dlq"   // of dead letters
+)
 
 // MonitorPass is the latest pass of a monitor in one process.
 type MonitorPass struct {

@@ -73,6 +73,14 @@ func (s *Store) RedriveLetters(ctx context.Context, ids []job.ID, by job.By) ([]
 	return moved, err
 }
 
+// RedriveOutcomes tells how redriven letters fare.
+func (s *Store) RedriveOutcomes(ctx context.Context, ids []job.ID) ([]job.RedriveOutcome, error) {
+	return all(ctx, s, "read outcomes of redriven letters", "RedriveOutcomes", func(row pgx.CollectableRow) (o job.RedriveOutcome, err error) {
+		err = row.Scan((*nullID)(&o.LetterID), (*nullText)(&o.State), (*nullText)(&o.Again))
+		return o, err
+	}, dbIDs(ids))
+}
+
 // Redrive makes a failed job pending, by the way of its letter.
 func (s *Store) Redrive(ctx context.Context, id job.ID, by job.By) error {
 	j, err := s.Job(ctx, id)

@@ -114,6 +114,18 @@ func (s *Store) RedriveLetters(ctx context.Context, ids []job.ID, by job.By) (mo
 	return moved, nil
 }
 
+// RedriveOutcomes implements [job.Letters].
+func (s *Store) RedriveOutcomes(ctx context.Context, ids []job.ID) ([]job.RedriveOutcome, error) {
+	outcomes, err := all(s.read(ctx), func(r row) (o job.RedriveOutcome, err error) {
+		err = r.Scan(&o.LetterID, (*string)(&o.State), maybe[string]{&o.Again})
+		return o, err
+	}, q.RedriveOutcomes, list(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read outcomes of redriven letters: %w", s.explain(err))
+	}
+	return outcomes, nil
+}
+
 func (t *tx) redrive(ids []job.ID, by job.By) (moved []job.ID, err error) {
 	entry := job.JournalEntry{By: by, Act: job.ActRedrive}
 	for _, id := range ids {

@@ -20,6 +20,7 @@ var letterPromises = []promise{
 	{name: "ALetterCountsTheDirectoriesOfItsOrder", holds: letterCountsDirectories},
 	{name: "RedriveDecidesOnceForManyCallers", hints: true, holds: redriveDecidesOnce},
 	{name: "ARedrivenLetterMeetsItsFate", holds: lettersMeetTheirFate},
+	{name: "OutcomesTellFailuresSinceTheRedrive", holds: outcomesAreTold},
 	{name: "PurgeLeavesATombstone", holds: purgeLeavesTombstone},
 	{name: "AGroupIsToldClosedOnce", holds: groupsClose},
 	{name: "TheJournalIsKept", holds: journalIsKept},
@@ -287,6 +288,39 @@ func lettersMeetTheirFate(b *bed) {
 	b.settleLetters()
 	b.fate(second, job.FateFailedAgain)
 	b.fate(again, job.FateRedriven)
+}
+
+func outcomesAreTold(b *bed) {
+	s := order()
+	s.MaxAttempts = 2
+	id := b.enqueueOne(s)
+	fail := func(cause string) {
+		b.Helper()
+		b.fail(leaseOf(b.claimOne(b.worker())), job.Failure{Cause: cause, Class: job.ClassTransient})
+	}
+	fail("one")
+	fail("one")
+	letter := b.letterOf(id).ID
+	b.redriveLetters(letter)
+	outcome := func(state job.State, cause string) {
+		b.Helper()
+		got, err := b.Store.RedriveOutcomes(b.ctx, []job.ID{letter, job.NewID()})
+		b.must(err)
+		want := job.RedriveOutcome{LetterID: letter, State: state}
+		if cause != "" {
+			want.Again = job.Signature(job.ClassTransient, cause)
+		}
+		b.equal("outcomes", got, []job.RedriveOutcome{want})
+	}
+	outcome(job.Pending, "")
+	fail("two")
+	outcome(job.Pending, "two")
+	fail("three")
+	outcome(job.Failed, "three")
+	b.redriveLetters(b.letterOf(id).ID)
+	outcome(job.Pending, "three")
+	b.complete(leaseOf(b.claimOne(b.worker())))
+	outcome(job.Completed, "three")
 }
 
 func purgeLeavesTombstone(b *bed) {

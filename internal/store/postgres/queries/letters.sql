@@ -116,6 +116,19 @@ journalled AS (
 SELECT id
   FROM decided;
 
+-- name: RedriveOutcomes
+-- The row of a job keeps its last failure through a redrive; that it is a new one,
+-- the budgets say. A job that was redriven again has left another letter.
+SELECT l.id, j.state, CASE
+           WHEN j.redrives > l.redrives + 1 THEN (SELECT n.signature
+                                                    FROM dead_letters n
+                                                   WHERE n.job_id = l.job_id AND n.redrives = l.redrives + 1)
+           WHEN j.redrives = l.redrives + 1 AND j.failures + j.crashes > 0 THEN j.signature
+       END
+  FROM dead_letters l
+  JOIN jobs j ON j.id = l.job_id
+ WHERE l.id = ANY ($1::uuid[]);
+
 -- name: ResolveLetters
 -- $5 is the type of the event; an $6 that is NULL is not journalled. A purged message
 -- loses its body, and a purged letter of a job keeps the job, which stays failed.

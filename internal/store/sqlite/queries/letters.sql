@@ -74,6 +74,19 @@ UPDATE dead_letters
    SET fate = 'redriven', redriven_at = ?1, resolved_at = NULL, told_at = NULL, actor = ?3, reason = ?4
  WHERE id = ?2 AND (fate IS NULL OR fate = 'purged');
 
+-- name: RedriveOutcomes
+-- The row of a job keeps its last failure through a redrive; that it is a new one,
+-- the budgets say. A job that was redriven again has left another letter.
+SELECT l.id, j.state, CASE
+           WHEN j.redrives > l.redrives + 1 THEN (SELECT n.signature
+                                                    FROM dead_letters AS n
+                                                   WHERE n.job_id = l.job_id AND n.redrives = l.redrives + 1)
+           WHEN j.redrives = l.redrives + 1 AND j.failures + j.crashes > 0 THEN j.signature
+       END
+  FROM dead_letters AS l
+  JOIN jobs AS j ON j.id = l.job_id
+ WHERE l.id IN (SELECT value FROM json_each(?1));
+
 -- name: ResolveLetters
 -- A purged message loses its body, and a purged letter of a job keeps the job, which
 -- stays failed.
