@@ -34,10 +34,10 @@ func (m *Monitor) sight(ctx context.Context, looked error) error {
 	if m.blind.since.IsZero() {
 		m.blind.since = now
 	}
-	seen, ever := m.lastSeen(passes)
+	seen, failed := m.lastSeen(passes)
 	blind := now.Sub(seen) > blindAfter*m.Interval
 	switch {
-	case looked == nil && (m.blind.told || blind && ever):
+	case looked == nil && (m.blind.told || blind && failed):
 		err = m.Store.Tell(ctx, job.Event{Type: job.EventQueueSeen}, m.blindNotice(now, true,
 			fmt.Sprintf("%s is seen again, after %s", m.Queue.Name(), now.Sub(seen).Round(time.Second))))
 		m.blind.told = m.blind.told && err != nil
@@ -50,17 +50,20 @@ func (m *Monitor) sight(ctx context.Context, looked error) error {
 }
 
 // lastSeen is when a monitor last had a good pass, or, when none ever had, when this
-// one began.
-func (m *Monitor) lastSeen(passes []job.MonitorPass) (at time.Time, ever bool) {
+// one began; and whether one has failed since. Where none has, nobody looked.
+func (m *Monitor) lastSeen(passes []job.MonitorPass) (at time.Time, failed bool) {
 	for _, p := range passes {
 		if p.Monitor == job.MonitorDLQ && p.GoodAt.After(at) {
-			at, ever = p.GoodAt, true
+			at = p.GoodAt
 		}
 	}
-	if m.blind.since.After(at) && !ever {
+	for _, p := range passes {
+		failed = failed || p.Monitor == job.MonitorDLQ && p.Error != "" && p.At.After(at)
+	}
+	if at.IsZero() {
 		at = m.blind.since
 	}
-	return at, ever
+	return at, failed
 }
 
 // speaks chooses one of the monitors that are at work, so that not each of them says
