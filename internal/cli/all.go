@@ -48,7 +48,11 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		p.services = append(p.services, retention(s, job.Retention{Finished: h.config.Retention()}, h.log), p.http(ln, s, h))
+		letters, err := h.deadLetterMonitor(ctx, s)
+		if err != nil {
+			return err
+		}
+		p.services = append(p.services, letters.Run, retention(s, job.Retention{Finished: h.config.Retention()}, h.log), p.http(ln, s, h))
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
 			"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
 		defer h.log.InfoContext(ctx, "stopped")

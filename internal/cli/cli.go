@@ -34,9 +34,10 @@ type commands struct {
 	globals
 	ShowVersion kong.VersionFlag `name:"version" help:"Say which build this is."`
 
-	All          allCmd          `cmd:"" group:"run" help:"Run everything in one process: worker, stale monitor, retention, HTTP."`
+	All          allCmd          `cmd:"" group:"run" help:"Run everything in one process: worker, monitors, retention, HTTP."`
 	Work         workCmd         `cmd:"" group:"run" help:"Run a worker that performs jobs."`
 	StaleMonitor staleMonitorCmd `cmd:"" group:"run" help:"Run the stale monitor alone: it gives back the jobs of dead workers."`
+	DlqMonitor   dlqMonitorCmd   `cmd:"" group:"run" help:"Run the dead letter monitor alone: it watches what failed for good."`
 	Demo         demoCmd         `cmd:"" group:"run" help:"Watch an example order go through the sandbox's directories, then end."`
 	Sandbox      sandboxCmd      `cmd:"" group:"run" help:"Run the small web of directories that tests and the demo submit to."`
 

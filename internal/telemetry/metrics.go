@@ -30,6 +30,11 @@ type Metrics struct {
 	attemptSeconds                         *prometheus.HistogramVec
 	workersLive, lifelines                 prometheus.Gauge
 	lastPass                               *prometheus.GaugeVec
+
+	letters                    *prometheus.GaugeVec
+	lettersValue, queueLetters prometheus.Gauge
+	dlqPassesFailed            prometheus.Counter
+	dlqPassSeconds             prometheus.Histogram
 }
 
 // Family describes one metric, for docs/telemetry.md.
@@ -73,6 +78,12 @@ func NewMetrics() *Metrics {
 	m.workersLive = m.gauge("workers_live", "Workers with a lease, as last counted.")
 	m.lifelines = m.gauge("lifelines_held", "Lifelines that this process holds: 1 for a worker whose death others see at once, 0 where only its lease tells.")
 	m.lastPass = m.gauges("monitor_last_pass_timestamp_seconds", "When the monitor of this process last ended a pass without an error, as Unix time.", "monitor")
+
+	m.letters = m.gauges("dlq_depth", "Dead letters that nobody has decided about, canaries apart, as last counted.", "canary")
+	m.lettersValue = m.gauge("dlq_value_cents", "US cents paid for the jobs of these letters, canaries excluded.")
+	m.queueLetters = m.gauge("sqs_dlq_messages", "Messages in the dead letter queue of SQS, received ones included, as it estimates them.")
+	m.dlqPassesFailed = m.counters("dlq_passes_failed_total", "Passes of the dead letter monitor that ended in an error.").WithLabelValues()
+	m.dlqPassSeconds = m.histogram("dlq_pass_seconds", "Duration of a pass of the dead letter monitor.")
 
 	// A counter that is there from the start shows its first increase.
 	for _, s := range directory.SubmissionStates {
@@ -188,6 +199,36 @@ func (m *Metrics) StalePass(took time.Duration, err error) {
 		return
 	}
 	m.lastPass.WithLabelValues(job.MonitorStale).SetToCurrentTime()
+}
+
+// DeadLetters tells how many letters are open.
+func (m *Metrics) DeadLetters(d job.LetterDepth) {
+	if m == nil {
+		return
+	}
+	m.letters.WithLabelValues("false").Set(float64(d.Open))
+	m.letters.WithLabelValues("true").Set(float64(d.Canaries))
+	m.lettersValue.Set(float64(d.ValueCents))
+}
+
+// QueuedDeadLetters tells how many messages the dead letter queue of SQS has.
+func (m *Metrics) QueuedDeadLetters(n int64) {
+	if m != nil {
+		m.queueLetters.Set(float64(n))
+	}
+}
+
+// DLQPass tells of a pass of the dead letter monitor.
+func (m *Metrics) DLQPass(took time.Duration, err error) {
+	if m == nil {
+		return
+	}
+	m.dlqPassSeconds.Observe(took.Seconds())
+	if err != nil {
+		m.dlqPassesFailed.Inc()
+		return
+	}
+	m.lastPass.WithLabelValues(job.MonitorDLQ).SetToCurrentTime()
 }
 
 // SubmissionEnded tells in which state a try left its submission.

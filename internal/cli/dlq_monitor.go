@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"context"
+)
+
+type dlqMonitorCmd struct{}
+
+// Help shows how it is typed.
+func (dlqMonitorCmd) Help() string {
+	return "It copies each dead letter to the dead letter queue, where there is one, keeps what else arrives there before the queue " +
+		"deletes it, says when nobody sees the queue, and tells what became of redriven letters. Any number of them may run: the work is done once. " +
+		"`all` runs the same monitor.\n\n" +
+		examples("DATABASE_URL=postgres://… directorybolt dlq-monitor")
+}
+
+// Run watches until the context ends.
+func (dlqMonitorCmd) Run(ctx context.Context, a *app) error {
+	h, err := a.house()
+	if err != nil {
+		return err
+	}
+	s, err := h.open(ctx)
+	return closing(s, err, func(s backend) error {
+		m, err := h.deadLetterMonitor(ctx, s)
+		if err != nil {
+			return err
+		}
+		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "interval", h.config.DLQCheckInterval)
+		defer h.log.InfoContext(ctx, "stopped")
+		return m.Run(ctx)
+	})
+}

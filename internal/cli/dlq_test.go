@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store/sqlite"
+)
+
+// morgue is a data directory with dead letters.
+type morgue struct {
+	t   *testing.T
+	dir string
+	*sqlite.Store
+	worker job.ID
+}
+
+func newMorgue(t *testing.T) *morgue {
+	t.Helper()
+	m := &morgue{t: t, dir: t.TempDir(), worker: job.NewID()}
+	var err error
+	m.Store, err = sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(m.dir, "directorybolt.db")})
+	m.must(err)
+	t.Cleanup(func() { _ = m.Close() })
+	_, err = m.Migrate(t.Context())
+	m.must(err)
+	m.must(m.Register(t.Context(), job.Worker{ID: m.worker, Host: "h", PID: 1, Version: "test", Kinds: []string{job.KindNoop}, Capacity: 10}, time.Hour))
+	return m
+}
+
+func (m *morgue) must(err error) {
+	m.t.Helper()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// die kills n fresh jobs for the cause.
+func (m *morgue) die(n int, cause string) (ids []job.ID) {
+	m.t.Helper()
+	answers, err := m.Enqueue(m.t.Context(), slices.Repeat([]job.Spec{{Kind: job.KindNoop, ValueCents: 14900, MaxAttempts: 1, Payload: []byte(`{"n":1}`)}}, n)...)
+	m.must(err)
+	m.fail(cause)
+	for _, a := range answers {
+		ids = append(ids, a.ID)
+	}
+	return ids
+}
+
+// fail kills every due job.
+func (m *morgue) fail(cause string) {
+	m.t.Helper()
+	jobs, err := m.Claim(m.t.Context(), job.ClaimRequest{Worker: m.worker, Limit: 100, Kinds: []string{job.KindNoop}})
+	m.must(err)
+	for _, j := range jobs {
+		_, err := m.Fail(m.t.Context(), j.Lease(), job.Failure{Cause: cause, Class: job.ClassTransient})
+		m.must(err)
+	}
+}
+
+// dlq runs a command of the group, with something typed.
+func (m *morgue) dlq(typed, args string) result {
+	m.t.Helper()
+	var stdout, stderr bytes.Buffer
+	words := append([]string{"dlq"}, splitWords(args)...)
+	status := Main(m.t.Context(), Process{
+		Args: append(words, "--data-dir", m.dir), Stdout: &stdout, Stderr: &stderr, Stdin: strings.NewReader(typed),
+	})
+	return result{stdout.String(), stderr.String(), status}
+}
+
+// splitWords splits at blanks; quotes keep a word together.
+func splitWords(s string) (words []string) {
+	for _, w := range regexp.MustCompile(`'[^']*'|\S+`).FindAllString(s, -1) {
+		words = append(words, strings.Trim(w, "'"))
+	}
+	return words
+}
+
+// says checks the exit status and what was printed, as patterns for each.
+func (m *morgue) says(got result, status int, stdout, stderr string) {
+	m.t.Helper()
+	if got.status != status || !regexp.MustCompile("(?ms)"+stdout).MatchString(got.stdout) || !regexp.MustCompile("(?ms)"+stderr).MatchString(got.stderr) {
+		m.t.Errorf("status %d, want %d\nstdout %s\nwant   %s\nstderr %s\nwant   %s", got.status, status, got.stdout, stdout, got.stderr, stderr)
+	}
+}
+
+func TestDeadLettersAreListedAndShown(t *testing.T) {
+	t.Parallel()
+	m := newMorgue(t)
+	m.says(m.dlq("", "list"), ExitOK, `^$`, `^no dead letters\n$`)
+	m.says(m.dlq("", "depth"), ExitOK, `^open +0\n`, `^no dlq monitor ever looked; start one with: directorybolt dlq-monitor\n$`)
+	ids := m.die(3, "timeout after 30 s")
+	other := m.die(1, "unknown \x1b[31mfield")[0].String()
+	group := job.GroupID(job.Signature(job.ClassTransient, "timeout after 31 s"))
+
+	m.says(m.dlq("", "list"), ExitOK, `^JOB +KIND .*\n`+other+` +noop .* \$149\.00 +1 +0 .*unknown \[31mfield\n`, ``)
+	m.says(m.dlq("", "list --limit 3"), ExitOK, `timeout`, `^more: add --before [0-9a-f-]{36}\n$`)
+	m.says(m.dlq("", "list --groups"), ExitOK, `^GROUP +COUNT.*\n`+group+` +3 +\$447\.00 .*transient: timeout after N s\n`, `^$`)
+	if got := m.dlq("", "list --json --signature "+group); strings.Count(got.stdout, "\n") != 3 || !strings.Contains(got.stdout, ids[0].String()) {
+		t.Errorf("letters of the group:\n%s", got.stdout)
+	}
+	m.says(m.dlq("", "list --signature 0123456789"), ExitNotFound, `^$`, `no dead letter is of group 0123456789 \(see: directorybolt dlq list --groups\)`)
+	m.says(m.dlq("", "list --since soon"), ExitUsage, `^$`, `--since "soon" is no time`)
+	m.says(m.dlq("", "list --since 1h --customer 01932f6c-0000-7000-8000-000000000000"), ExitOK, `^$`, `no dead letters`)
+	m.says(m.dlq("", "depth --json"), ExitOK, `^\{"open":4,.*"value_cents":59600`, ``)
+
+	m.says(m.dlq("", "show "+other), ExitOK, `^letter .*^cause +unknown \[31mfield\n.*^group +[0-9a-f]{10}\n.*^next +every try failed; .*directorybolt dlq redrive `+other, `^$`)
+	m.says(m.dlq("", "show 01932f6c-0000-7000-8000-000000000000"), ExitNotFound, `^$`, `no dead letter and no job 01932f6c`)
+	m.says(m.dlq("", "show nonsense"), ExitUsage, `^$`, `"nonsense" is not the id of a job`)
+}
+
+func TestDeadLettersAreRedriven(t *testing.T) {
+	t.Parallel()
+	m := newMorgue(t)
+	ids := m.die(3, "timeout")
+	one := ids[0].String()
+	m.says(m.dlq("", "redrive"), ExitUsage, `^$`, `nothing is selected`)
+	m.says(m.dlq("", "redrive --all "+one), ExitUsage, `^$`, `ids and filters do not go together`)
+	m.says(m.dlq("", "redrive --all --rate=-1"), ExitUsage, `^$`, `--rate -1 is out of range`)
+	m.says(m.dlq("", "redrive "+one+" --dry-run"), ExitOK, `^would be redriven `+one+`\n$`, `^$`)
+	m.says(m.dlq("", "redrive "+one+" --reason 'site is back' --actor cli:ann"), ExitOK, `^redriven `+one+`\n$`, `^$`)
+	m.says(m.dlq("", "redrive "+one), ExitFailure, `^$`, `job `+one+` is pending: state does not allow this \(see: directorybolt jobs history `+one+`\)`)
+	m.says(m.dlq("", "redrive "+one+" 01932f6c-0000-7000-8000-000000000000 "+ids[1].String()), ExitPartly, `^redriven `+ids[1].String()+`\n$`, `no dead letter and no job`)
+	m.says(m.dlq("", "redrive --all --dry-run"), ExitOK, `^GROUP.* 1 +\$149\.00`, `^would redrive 1 letter, worth \$149\.00\n$`)
+	m.says(m.dlq("", "redrive --all --json"), ExitOK, `^\{"total":1,"redriven":1,.*"left":0,"new_failures":0\}\n$`, ``)
+	m.says(m.dlq("", "redrive --all"), ExitNotFound, `^$`, `no dead letters to redrive`)
+	m.says(m.dlq("", "journal"), ExitOK, `^AT .* cli:ann +redrive +1 +\$149\.00 +site is back +`+one, `^$`)
+
+	// A job that fails again and again is held back.
+	for range 4 {
+		m.fail("timeout")
+		m.must(m.Redrive(t.Context(), ids[0], job.By{Actor: "cli:bob"}))
+	}
+	m.fail("timeout")
+	fresh := m.die(1, "timeout")[0].String()
+	m.says(m.dlq("", "redrive "+one), ExitFailure, `^$`, `was redriven 5 times and failed again each time \(mend the cause; --force`)
+	m.says(m.dlq("", "redrive --kind noop --dry-run"), ExitOK, ` 3 +\$447\.00`, `1 letter held back`)
+	m.says(m.dlq("", "redrive --kind noop"), ExitPartly, `^redriven 3 letters\n$`, `1 letter held back`)
+	m.says(m.dlq("", "redrive --all --force"), ExitOK, `^redriven 1 letter\n$`, ``)
+	m.says(m.dlq("", "show "+fresh), ExitOK, `^fate +redriven\n`, `^$`)
+}
+
+func TestPurgeExportsAndAsksFirst(t *testing.T) {
+	t.Parallel()
+	m := newMorgue(t)
+	ids := m.die(3, "timeout")
+	m.says(m.dlq("", "purge --all"), ExitUsage, `^$`, `a purge needs a reason`)
+	m.says(m.dlq("", "purge --reason x"), ExitUsage, `^$`, `nothing is selected`)
+	m.says(m.dlq("", "purge --all --reason x --dry-run"), ExitOK, ` 3 +\$447\.00`, `would purge 3 letters, worth \$447\.00`)
+	open := func(want int64) {
+		t.Helper()
+		if d, err := m.LetterDepth(t.Context()); err != nil || d.Open != want {
+			t.Errorf("%d letters are open, error %v; want %d", d.Open, err, want)
+		}
+	}
+	m.says(m.dlq("", "purge --all --reason x"), ExitUsage, `^$`, `type 3 to purge 3 letters: .*not confirmed; nothing was purged`)
+	m.says(m.dlq("2\n", "purge --all --reason x"), ExitUsage, `^$`, `not confirmed`)
+	m.says(m.dlq("", "purge --all --reason x --yes 2"), ExitUsage, `^$`, `--yes 2, but 3 letters selected; nothing was purged`)
+	open(3)
+
+	got := m.dlq("1\n", "purge "+ids[0].String()+" --reason 'refunded' --actor cli:ann --json")
+	m.says(got, ExitOK, `^\{"purged":1,"value_cents":14900,"export":".*\.jsonl"\}\n$`, `exported 1 letter, worth \$149\.00, to `)
+	open(2)
+	var done struct{ Export string }
+	m.must(json.Unmarshal([]byte(got.stdout), &done))
+	info, err := os.Stat(done.Export)
+	m.must(err)
+	if mode := info.Mode().Perm(); mode != 0o600 {
+		t.Errorf("the export has mode %o, want 600", mode)
+	}
+	text, err := os.ReadFile(done.Export)
+	m.must(err)
+	var line exported
+	m.must(json.Unmarshal(text, &line))
+	if line.JobID != ids[0] || line.Cause != "timeout" || string(line.Payload) != `{"n":1}` {
+		t.Errorf("exported %s", text)
+	}
+
+	file := filepath.Join(m.dir, "out.jsonl")
+	m.says(m.dlq("", "purge --all --reason x --yes 2 --export "+file), ExitOK, `^purged 2 letters; export: .*out\.jsonl\n$`, ``)
+	m.says(m.dlq("", "purge --all --reason x --yes 0 --export "+file), ExitFailure, `^$`, `export dead letters: .*file exists \(choose another file with --export\)`)
+	m.says(m.dlq("", "purge --all --reason x"), ExitNotFound, `^$`, `no dead letters to purge`)
+	m.says(m.dlq("", "list --all"), ExitOK, `purged\n$`, ``)
+	m.says(m.dlq("", "show "+ids[0].String()), ExitOK, `^fate +purged\n.*^by +cli:ann\n.*^reason +refunded\n`, ``)
+	m.says(m.dlq("", "redrive --all"), ExitNotFound, `^$`, `no dead letters to redrive`)
+	m.says(m.dlq("", "redrive "+ids[0].String()), ExitOK, `^redriven `, ``)
+}
