@@ -57,7 +57,7 @@ bench: ## the figures of docs/performance.md, on this machine; BENCH=Drain picks
 	$(TESTPG) go test -run '^$$' -bench '$(BENCH)' -timeout 60m ./internal/bench
 
 .PHONY: bench-peers
-bench-peers: ## the engine beside River, in alternating rounds; BENCHFLAGS='-parts drain' picks some, -h lists them
+bench-peers: ## the engine beside River, every figure in about 25 minutes; BENCHFLAGS=-quick: 8, '-parts drain': some, -h: all flags
 	scripts/need.sh postgresql
 	cd bench && go run . $(BENCHFLAGS)
 

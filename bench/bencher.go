@@ -46,7 +46,9 @@ func (b *bencher) run(ctx context.Context) (*report, error) {
 			return nil, err
 		}
 	}
-	for _, s := range b.plan(b.report.Best) {
+	plan := b.plan(b.report.Best)
+	for i, s := range plan {
+		b.say("%d of %d, after %s: %s", i+1, len(plan), time.Since(b.report.Begun).Round(time.Second), s.Title)
 		if err := b.runSeries(ctx, s); err != nil {
 			return b.report, fmt.Errorf("%s: %w", s.Title, err)
 		}
@@ -57,7 +59,7 @@ func (b *bencher) run(ctx context.Context) (*report, error) {
 // bestRiver finds the setting at which River drains fastest. Its batch completer
 // has no public setting.
 func (b *bencher) bestRiver(ctx context.Context, st string) (best riverSetting, err error) {
-	if !b.tune || !slices.Contains(b.parts, "drain") {
+	if !b.tune || b.alone || !slices.Contains(b.parts, "drain") {
 		return b.river, nil
 	}
 	fastest := 0.0
@@ -81,7 +83,6 @@ func (b *bencher) bestRiver(ctx context.Context, st string) (best riverSetting, 
 }
 
 func (b *bencher) runSeries(ctx context.Context, s series) error {
-	b.say("%s", s.Title)
 	f := &finding{series: s}
 	b.report.Findings = append(b.report.Findings, f)
 	if s.once != nil {

@@ -49,7 +49,11 @@ func workOurs(ctx context.Context, t task) (leave func() error, err error) {
 		return nil, err
 	}
 	// As `directorybolt work` does: each worker process looks for dead ones.
-	monitor := stale.New(stale.Config{Store: o.store, Interval: t.Check, Log: quiet})
+	c := stale.Config{Store: o.store, Interval: t.Check, Log: quiet}
+	if t.Watch {
+		c.Lifelines = o.store
+	}
+	monitor := stale.New(c)
 	go func() { _ = monitor.Run(ctx) }()
 	return leave, o.registered(ctx)
 }
@@ -93,11 +97,10 @@ func attemptOf(ctx context.Context, attempt int) error {
 type killing struct {
 	task    task
 	samples int
+	lanes   int           // databases with two workers each, side by side
 	spread  time.Duration // a worker is killed at a random moment so long after it started the job
+	settle  time.Duration // and lives so long at least, as nearly every worker does
 }
-
-// lanes are how many databases with two workers each are used side by side.
-const lanes = 4
 
 // kills measures, for each sample, the time from kill -9 of the worker that runs a
 // job to the start of the next attempt in another process.
@@ -109,9 +112,9 @@ func kills(ctx context.Context, k killing, database func() (string, func() error
 		left <- struct{}{}
 	}
 	close(left)
-	errs := make(chan error, lanes)
+	errs := make(chan error, k.lanes)
 	var all sync.WaitGroup
-	for range min(lanes, k.samples) {
+	for range min(k.lanes, k.samples) {
 		t := k.task
 		url, drop, err := database()
 		if err != nil {
@@ -126,7 +129,7 @@ func kills(ctx context.Context, k killing, database func() (string, func() error
 				}
 				defer l.close()
 				for range left {
-					d, err := l.kill(ctx, k.spread)
+					d, err := l.kill(ctx, k)
 					if err != nil {
 						return err
 					}
@@ -225,8 +228,8 @@ func (l *lane) hear(ctx context.Context, line string, patience time.Duration) (s
 }
 
 // kill is one sample.
-func (l *lane) kill(ctx context.Context, spread time.Duration) (time.Duration, error) {
-	time.Sleep(rand.N(spread)) // no beat is in step with us
+func (l *lane) kill(ctx context.Context, k killing) (time.Duration, error) {
+	time.Sleep(k.settle + rand.N(k.spread)) // no beat is in step with us
 	if err := l.side.enqueue(ctx, 1); err != nil {
 		return 0, err
 	}
@@ -234,7 +237,7 @@ func (l *lane) kill(ctx context.Context, spread time.Duration) (time.Duration, e
 	if err != nil {
 		return 0, err
 	}
-	time.Sleep(rand.N(spread))
+	time.Sleep(rand.N(k.spread))
 	at := time.Now()
 	if err := began.from.end(); err != nil {
 		return 0, err

@@ -8,24 +8,27 @@ import (
 
 // options are the flags.
 type options struct {
-	parts, stores []string
-	rounds        int
-	repeats       int
-	foreign       float64
-	patience      time.Duration
-	drain         int
-	drainSQLite   int
-	finished      int
-	stale         []int
-	window        time.Duration
-	starts        int
-	kills         int
-	killsTuned    int
-	killsRiver    int
-	tune          bool
-	river         riverSetting
-	tmp           string
-	profiles      string
+	parts, stores  []string
+	alone          bool
+	rounds         int
+	repeats        int
+	foreign        float64
+	patience       time.Duration
+	drain          int
+	drainSQLite    int
+	finished       int
+	finishedSQLite int
+	stale          []int
+	window         time.Duration
+	starts         int
+	kills          int
+	killsTuned     int
+	killsRiver     int
+	killsWatched   int
+	tune           bool
+	river          riverSetting
+	tmp            string
+	profiles       string
 }
 
 // contender is one column: a side at a setting.
@@ -33,6 +36,7 @@ type contender struct {
 	Name     string `json:"name"`
 	Task     task   `json:"task"`
 	finished int    // jobs of ours that finished before, in a database that is kept for all rounds
+	column   column // of the summary
 }
 
 // series is one table: contenders that do the same thing in alternating rounds.
@@ -43,6 +47,7 @@ type series struct {
 	Metric     string      `json:"metric"` // compared: of the first contender to each other one
 	Lower      bool        `json:"lower"`  // less is better
 	once       *killing
+	rows       []row // of the summary
 }
 
 // ways to name the sides in tables.
@@ -67,7 +72,17 @@ func (o options) plan(best map[string]riverSetting) (all []series) {
 			}[part](st, best[st])...)
 		}
 	}
+	if o.alone {
+		all = withoutPeers(all)
+	}
 	return all
+}
+
+func withoutPeers(all []series) []series {
+	for i := range all {
+		all[i].Contenders = slices.DeleteFunc(all[i].Contenders, func(c contender) bool { return c.Task.Side != "ours" })
+	}
+	return slices.DeleteFunc(all, func(s series) bool { return len(s.Contenders) == 0 })
 }
 
 func storeName(st string) string {
@@ -94,29 +109,40 @@ func (o options) drains(st string, best riverSetting) []series {
 	return []series{{
 		Part: "drain", Title: fmt.Sprintf("Drain of %d no-op jobs, %s", jobs, storeName(st)), Metric: "jobs/s",
 		Contenders: []contender{
-			{Name: nameOurs, Task: t("ours", "noop", riverSetting{})},
-			{Name: nameRiver, Task: t("river", "", best)},
-			{Name: nameRiverDefault, Task: slow},
+			{Name: nameOurs, Task: t("ours", "noop", riverSetting{}), column: oursColumn},
+			{Name: nameRiver, Task: t("river", "", best), column: bestColumn},
+			{Name: nameRiverDefault, Task: slow, column: defaultColumn},
 			{Name: nameOurs + ", claim and completion also as events", Task: t("ours", "recheck", riverSetting{})},
+		},
+		rows: []row{
+			{what: "drain of no-op jobs, jobs/s", metrics: []string{"jobs/s"}, target: map[string]string{"postgres": "3 ×", "sqlite": "10 ×"}[st]},
+			{what: "… CPU per job, µs, server included", metrics: []string{cpuMetric}},
 		},
 	}}
 }
 
 func (o options) enqueues(st string, _ riverSetting) (all []series) {
 	for _, way := range []struct {
-		title          string
+		title, target  string
 		callers, batch int
-	}{{"one caller, one job a call", 1, 1}, {"eight callers, one job a call", 8, 1}, {"one caller, 1000 jobs a call", 1, 1000}} {
+	}{{"one caller, one job a call", "1.5 ×", 1, 1}, {"eight callers, one job a call", "2 ×", 8, 1}, {"one caller, 1000 jobs a call", "2 ×", 1, 1000}} {
 		t := func(side string, fast bool) task {
 			return task{Do: "enqueue", Side: side, Store: st, Window: o.window, Callers: way.callers, Batch: way.batch, Fast: fast}
 		}
 		s := series{
 			Part: "enqueue", Title: fmt.Sprintf("Enqueue, %s, %s", way.title, storeName(st)), Metric: "jobs/s",
-			Contenders: []contender{{Name: nameOurs, Task: t("ours", false)}, {Name: "River", Task: t("river", false)}},
+			Contenders: []contender{
+				{Name: nameOurs, Task: t("ours", false), column: oursColumn},
+				{Name: "River", Task: t("river", false), column: bestColumn},
+			},
+			rows: []row{{what: "enqueue, " + way.title + ", jobs/s", metrics: []string{"jobs/s"}}},
+		}
+		if st == "postgres" {
+			s.rows[0].target = way.target
 		}
 		if way.batch > 1 {
-			s.Contenders[1].Name = "River, InsertMany"
-			s.Contenders = append(s.Contenders, contender{Name: "River, InsertManyFast", Task: t("river", true)})
+			s.Contenders[1].Name, s.Contenders[1].column = "River, InsertMany", defaultColumn
+			s.Contenders = append(s.Contenders, contender{Name: "River, InsertManyFast", Task: t("river", true), column: bestColumn})
 		}
 		all = append(all, s)
 	}
@@ -129,18 +155,22 @@ func (o options) latencies(st string, best riverSetting) (all []series) {
 		t := func(side string, r riverSetting) task {
 			return task{Do: "start", Side: side, Store: st, Jobs: o.starts, Remote: remote, River: r}
 		}
-		where := "enqueued by the worker's own process"
+		where, line := "enqueued by the worker's own process", row{what: "insert → start, same process, p50 / p99, ms"}
 		if remote {
-			where = "enqueued by another process's handle"
+			where, line.what = "enqueued by another process's handle", "insert → start, other process, p50 / p99, ms"
 		}
+		line.metrics, line.target = []string{"p50, ms", "p99, ms"}, "2 / 5"
 		s := series{
 			Part: "start", Title: fmt.Sprintf("Insert to start on an idle system, %s, %s", where, storeName(st)), Metric: "p99, ms", Lower: true,
-			Contenders: []contender{{Name: nameOurs, Task: t("ours", riverSetting{})}},
+			Contenders: []contender{{Name: nameOurs, Task: t("ours", riverSetting{}), column: oursColumn}},
+			rows:       []row{line},
 		}
 		if !remote || st == "postgres" { // River's driver wants one connection to a file
 			s.Contenders = append(s.Contenders,
-				contender{Name: "River, FetchCooldown 1ms", Task: t("river", quick)},
-				contender{Name: nameRiverDefault, Task: t("river", riverDefaults)})
+				contender{Name: "River, FetchCooldown 1ms", Task: t("river", quick), column: bestColumn})
+		}
+		if remote && st == "postgres" { // once is enough to show its debounce
+			s.Contenders = append(s.Contenders, contender{Name: nameRiverDefault, Task: t("river", riverDefaults), column: defaultColumn})
 		}
 		all = append(all, s)
 	}
@@ -149,45 +179,67 @@ func (o options) latencies(st string, best riverSetting) (all []series) {
 
 func (o options) backlogs(st string, _ riverSetting) []series {
 	t := task{Do: "drain", Side: "ours", Store: st, Jobs: o.drainJobs(st), Kind: "noop"}
+	finished := o.finished
+	if st == "sqlite" {
+		finished = o.finishedSQLite
+	}
 	return []series{{
 		Part: "backlog", Title: fmt.Sprintf("Drain of %d no-op jobs beside finished ones, %s", t.Jobs, storeName(st)), Metric: "jobs/s",
 		Contenders: []contender{
-			{Name: fmt.Sprintf("%s, %d finished jobs", nameOurs, o.finished), Task: t, finished: o.finished},
+			{Name: fmt.Sprintf("%s, %d finished jobs", nameOurs, finished), Task: t, finished: finished, column: oursColumn},
 			{Name: nameOurs + ", empty table", Task: t},
 		},
+		rows: []row{{what: fmt.Sprintf("drain beside %s finished jobs, of an empty table", number(float64(finished))), metrics: []string{"jobs/s"}, target: "0.90", itself: true}},
 	}}
 }
 
 func (o options) recoveries(st string, _ riverSetting) (all []series) {
+	targets := map[int]string{10_000: "0.2", 100_000: map[string]string{"postgres": "2 (ship 5)", "sqlite": "5"}[st]}
 	for _, n := range o.stale {
-		all = append(all, series{
+		s := series{
 			Part: "recover", Title: fmt.Sprintf("Recovery of %d jobs of a dead worker, %s", n, storeName(st)), Metric: "all claimable, s", Lower: true,
 			Contenders: []contender{
-				{Name: nameOurs, Task: task{Do: "recover", Side: "ours", Store: st, Jobs: n}},
-				{Name: "River", Task: task{Do: "recover", Side: "river", Store: st, Jobs: n}},
+				{Name: nameOurs, Task: task{Do: "recover", Side: "ours", Store: st, Jobs: n}, column: oursColumn},
+				{Name: "River", Task: task{Do: "recover", Side: "river", Store: st, Jobs: n}, column: bestColumn},
 			},
-		})
+			rows: []row{
+				{what: fmt.Sprintf("%s stale jobs claimable again, s", number(float64(n))), metrics: []string{"all claimable, s"}, target: targets[n]},
+				{what: "… a claim meanwhile, worst, ms", metrics: []string{"claim meanwhile, worst, ms"}, target: "100"},
+			},
+		}
+		all = append(all, s)
 	}
 	return all
 }
 
 func (o options) killings(st string, _ riverSetting) (all []series) {
-	add := func(name string, n int, spread time.Duration, t task) {
-		if n == 0 {
+	add := func(name string, k killing) {
+		if k.samples == 0 {
 			return
 		}
-		t.Do, t.Store = "work", st
+		k.task.Do, k.task.Store = "work", st
 		all = append(all, series{
 			Part: "kill", Title: fmt.Sprintf("kill -9 to next attempt, %s, %s", name, storeName(st)), Metric: "p99, s", Lower: true,
-			Contenders: []contender{{Name: name, Task: t}},
-			once:       &killing{task: t, samples: n, spread: spread},
+			Contenders: []contender{{Name: name, Task: k.task}},
+			once:       &k,
 		})
 	}
-	add("DirectoryBolt at its defaults (beat 5 s, lease 20 s, check 5 s)", o.kills, 5*time.Second, task{Side: "ours"})
-	add("DirectoryBolt tuned (beat 1 s, lease 3 s, check 500 ms)", o.killsTuned, time.Second,
-		task{Side: "ours", Beat: time.Second, Lease: 3 * time.Second, Check: 500 * time.Millisecond})
+	// Those that wait for a lease keep no processor busy: many wait side by side.
+	add("ours at its defaults, with the death-watch", killing{
+		samples: o.killsWatched, lanes: 4, spread: 500 * time.Millisecond, settle: 1500 * time.Millisecond,
+		task: task{Side: "ours", Watch: true},
+	})
+	add("ours at its defaults, by lease alone (beat 5 s, lease 20 s, look 5 s)", killing{
+		samples: o.kills, lanes: 8, spread: 5 * time.Second, task: task{Side: "ours"},
+	})
+	add("ours tuned, by lease alone (beat 1 s, lease 3 s, look 0.5 s)", killing{
+		samples: o.killsTuned, lanes: 4, spread: time.Second,
+		task: task{Side: "ours", Beat: time.Second, Lease: 3 * time.Second, Check: 500 * time.Millisecond},
+	})
 	if st == "postgres" {
-		add("River at its tightest (no job may run longer than 5 s)", o.killsRiver, time.Second, task{Side: "river", Lease: 5 * time.Second})
+		add("River at its tightest (no job may run longer than 5 s)", killing{
+			samples: o.killsRiver, lanes: 8, spread: time.Second, task: task{Side: "river", Lease: 5 * time.Second},
+		})
 	}
 	return all
 }

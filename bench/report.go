@@ -79,22 +79,19 @@ func (f *finding) counted() (rounds []*round, disturbed bool) {
 	return rounds, true
 }
 
-// markdown is the report as tables for docs/performance.md.
+// markdown is the report: what docs/performance.md shows, and everything behind it.
 func (r *report) markdown() string {
 	var b strings.Builder
+	r.summary(&b)
+	b.WriteString("\n## In detail\n\n")
 	fmt.Fprintf(&b, "Machine: %s. %s. River %s. Begun %s, load average %s.\n", r.Machine, r.Server, r.River, r.Begun.Format(time.RFC3339), r.Load)
 	for _, st := range slices.Sorted(maps.Keys(r.Best)) {
 		fmt.Fprintf(&b, "River's best setting on %s: %s.\n", storeName(st), r.Best[st])
 	}
 	b.WriteString("Each cell is the median of the rounds that count, with the lowest and the highest. Ratios are taken within a round.\n")
 	part := ""
-	var killed []*finding
 	for _, f := range r.Findings {
-		if len(f.Rounds) == 0 {
-			continue
-		}
-		if f.once != nil {
-			killed = append(killed, f)
+		if len(f.Rounds) == 0 || f.once != nil {
 			continue
 		}
 		if f.Part != part {
@@ -103,7 +100,6 @@ func (r *report) markdown() string {
 		}
 		f.table(&b)
 	}
-	killTable(&b, killed)
 	return b.String()
 }
 
@@ -206,23 +202,4 @@ func spread(v []float64) string {
 		return number(v[0])
 	}
 	return fmt.Sprintf("%s (%s–%s)", number(median(v)), number(slices.Min(v)), number(slices.Max(v)))
-}
-
-func killTable(b *strings.Builder, killed []*finding) {
-	if len(killed) == 0 {
-		return
-	}
-	columns := []string{"kills", "p50, s", "p99, s", "min, s", "max, s"}
-	b.WriteString("\n### kill -9 of a worker process to the start of the next attempt, by lease alone\n\n| |")
-	for _, c := range columns {
-		fmt.Fprintf(b, " %s |", c)
-	}
-	b.WriteString("\n|---|" + strings.Repeat("---:|", len(columns)) + "\n")
-	for _, f := range killed {
-		fmt.Fprintf(b, "| %s, %s |", f.Contenders[0].Name, storeName(f.Contenders[0].Task.Store))
-		for _, c := range columns {
-			fmt.Fprintf(b, " %s |", number(f.Rounds[0].Results[0].Metrics[c]))
-		}
-		b.WriteString("\n")
-	}
 }

@@ -43,6 +43,9 @@ func number(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v):
 		return "–"
+	case a >= 1e6:
+		n := int64(math.Round(v/1e4) * 10)
+		return fmt.Sprintf("%d %03d 000", n/1000, n%1000)
 	case a >= 10000:
 		n := int64(math.Round(v/100) * 100)
 		return fmt.Sprintf("%d %03d", n/1000, n%1000)
@@ -55,6 +58,8 @@ func number(v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case a >= 10:
 		return fmt.Sprintf("%.1f", v)
+	case a < 0.1:
+		return fmt.Sprintf("%.3f", v)
 	default:
 		return fmt.Sprintf("%.2f", v)
 	}

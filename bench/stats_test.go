@@ -25,7 +25,7 @@ func TestMedianOfAnEvenNumberIsBetweenTheMiddleTwo(t *testing.T) {
 }
 
 func TestNumberKeepsThreeDigits(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.1234: "0.12", 12.34: "12.3", 123.4: "123", 1234: "1 230", 82345: "82 300", math.NaN(): "–"} {
+	for v, want := range map[float64]string{0: "0", 0.1234: "0.12", 0.01234: "0.012", 10e6: "10 000 000", 12.34: "12.3", 123.4: "123", 1234: "1 230", 82345: "82 300", math.NaN(): "–"} {
 		if got := number(v); got != want {
 			t.Errorf("%g: got %q, want %q", v, got, want)
 		}
@@ -77,7 +77,7 @@ func TestTheReportSaysWhatWasThrownAway(t *testing.T) {
 }
 
 func TestEveryPlannedTaskIsKnown(t *testing.T) {
-	o := options{parts: partNames, stores: []string{"postgres", "sqlite"}, stale: []int{1}, kills: 1, killsTuned: 1, killsRiver: 1}
+	o := options{parts: partNames, stores: []string{"postgres", "sqlite"}, stale: []int{1}, kills: 1, killsTuned: 1, killsRiver: 1, killsWatched: 1}
 	plan := o.plan(nil)
 	if len(plan) < 15 {
 		t.Fatalf("got %d series", len(plan))

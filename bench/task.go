@@ -39,6 +39,7 @@ type task struct {
 	Beat    time.Duration `json:"beat,omitzero"`
 	Lease   time.Duration `json:"lease,omitzero"`
 	Check   time.Duration `json:"check,omitzero"`
+	Watch   bool          `json:"watch,omitzero"` // ours: the death-watch too, not the lease alone
 
 	Postmaster int    `json:"postmaster,omitzero"` // to account the server's CPU; 0: there is none
 	Profile    string `json:"profile,omitzero"`    // file for the CPU profile of the measured section
