@@ -1,0 +1,58 @@
+package alert
+
+import "github.com/directorybolt/directorybolt/internal/job"
+
+// commands are what to type to look at the trouble and to end it.
+func (m Message) commands() []string {
+	if m.Reason == Over || m.Reason == Acknowledged || m.Reason == Test {
+		return nil
+	}
+	list := m.ofKind()
+	if !m.Digest() {
+		list = append(list, "directorybolt alerts ack "+m.AlertID.String())
+	}
+	return list
+}
+
+func (m Message) ofKind() []string {
+	example := ""
+	if len(m.Groups) > 0 && len(m.Groups[0].Jobs) > 0 {
+		example = m.Groups[0].Jobs[0].String()
+	}
+	withJob := func(command string, otherwise ...string) []string {
+		if example == "" {
+			return otherwise
+		}
+		return append([]string{command + " " + example}, otherwise...)
+	}
+	switch m.Kind {
+	case job.AlertDeadLetters:
+		return m.ofLetters()
+	case job.AlertLettersExpiring:
+		return []string{"directorybolt dlq list", "directorybolt dlq redrive --all --dry-run"}
+	case job.AlertStaleRecovered:
+		return withJob("directorybolt jobs history", "directorybolt stale list")
+	case job.AlertStorm, job.AlertMonitorSilent:
+		return []string{"directorybolt stale list"}
+	case job.AlertOrphans:
+		return withJob("directorybolt why", "directorybolt stale list")
+	case job.AlertQueueBlind:
+		return []string{"directorybolt queue check"}
+	case job.AlertShortfall:
+		return withJob("directorybolt jobs results")
+	case job.AlertChannelDown:
+		return []string{"directorybolt alerts list", "directorybolt alerts test"}
+	}
+	return nil
+}
+
+// ofLetters names the group by the few characters that stand for its signature: no
+// shell can misread them, and no service has to show more.
+func (m Message) ofLetters() []string {
+	const list, redrive = "directorybolt dlq list", "directorybolt dlq redrive"
+	if m.Digest() || len(m.Groups) == 0 || m.Groups[0].Signature == "" {
+		return []string{list, redrive + " --all --dry-run"}
+	}
+	group := job.GroupID(m.Groups[0].Signature)
+	return []string{list + " --signature " + group, redrive + " --signature " + group + " --canary"}
+}
