@@ -29,6 +29,7 @@ var oneSided = map[string]string{
 	"EndOldSessions":     "Postgres ends them in AddSession",
 	"EndSessionsOfKey":   "Postgres ends them in RevokeKey",
 	"ListJobsOfCustomer": "SQLite plans a statement once, for all its filters",
+	"LockAlerts":         "SQLite has one writer at a time anyway",
 	"PrunableJobs":       "Postgres finds them in PruneJobs",
 	"PruneJobEvents":     "Postgres forgets them in PruneJobs",
 	"RecordPlan":         "Postgres writes the job's row in PlanSubmissions",

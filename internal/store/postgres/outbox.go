@@ -12,26 +12,38 @@ import (
 
 // Tell commits an event, and what a person must be told with it.
 func (s *Store) Tell(ctx context.Context, e job.Event, n *job.Notice) error {
+	args, err := toldArgs(e, n)
+	if err != nil {
+		return err
+	}
+	_, err = changed(ctx, s, "tell of "+e.Type, "TellNotice", args...)
+	return err
+}
+
+// toldArgs are those of TellNotice.
+func toldArgs(e job.Event, n *job.Notice) ([]any, error) {
 	e, notice, err := store.Told(e, n)
 	if err != nil {
-		return fmt.Errorf("tell of %s: %w", e.Type, err)
+		return nil, fmt.Errorf("tell of %s: %w", e.Type, err)
 	}
 	key := ""
 	if n != nil {
 		key = n.Key
 	}
-	_, err = changed(ctx, s, "tell of "+e.Type, "TellNotice", e.Type, dbID(e.JobID), dbID(e.OrderID), dbID(e.CustomerID),
-		dbText(e.Directory), dbID(e.WorkerID), dbInt8(e.Fence), e.Actor, dbText(e.From), dbText(e.To), dbText(key),
-		dbText(e.Cause), []byte(e.Detail), notice)
-	return err
+	return []any{
+		e.Type, dbID(e.JobID), dbID(e.OrderID), dbID(e.CustomerID), dbText(e.Directory), dbID(e.WorkerID), dbInt8(e.Fence),
+		e.Actor, dbText(e.From), dbText(e.To), dbText(key), dbText(e.Cause), []byte(e.Detail), notice,
+	}, nil
 }
 
 // TakeMessages hands out due messages of a kind and hides them for a while.
 func (s *Store) TakeMessages(ctx context.Context, kind string, limit int, hide time.Duration) ([]job.Message, error) {
-	return all(ctx, s, "take outbox messages", "TakeMessages", func(row pgx.CollectableRow) (m job.Message, err error) {
-		err = row.Scan((*nullID)(&m.ID), &m.Kind, &m.Key, &m.Payload, (*nullTime)(&m.NotBefore), &m.Attempts, (*nullTime)(&m.CreatedAt))
-		return m, err
-	}, limit, delay(hide), kind)
+	return all(ctx, s, "take outbox messages", "TakeMessages", scanMessage, limit, delay(hide), kind)
+}
+
+func scanMessage(row pgx.CollectableRow) (m job.Message, err error) {
+	err = row.Scan((*nullID)(&m.ID), &m.Kind, &m.Key, &m.Payload, (*nullTime)(&m.NotBefore), &m.Attempts, (*nullTime)(&m.CreatedAt))
+	return m, err
 }
 
 // MarkSent ends messages.
@@ -39,10 +51,14 @@ func (s *Store) MarkSent(ctx context.Context, ids ...job.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	sent := make([][16]byte, len(ids))
-	for i, id := range ids {
-		sent[i] = id
-	}
-	_, err := changed(ctx, s, "mark outbox messages sent", "MarkMessagesSent", sent)
+	_, err := changed(ctx, s, "mark outbox messages sent", "MarkMessagesSent", arrayOf(ids))
 	return err
+}
+
+func arrayOf(ids []job.ID) [][16]byte {
+	array := make([][16]byte, len(ids))
+	for i, id := range ids {
+		array[i] = id
+	}
+	return array
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/directorybolt/directorybolt/internal/submit"
@@ -24,6 +25,7 @@ var (
 	_ job.Store     = (*Store)(nil)
 	_ submit.Ledger = (*Store)(nil)
 	_ submit.Pacer  = (*Store)(nil)
+	_ alert.Store   = (*Store)(nil)
 )
 
 // Config says which database and how. Zero means the default.

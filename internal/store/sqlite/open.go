@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/submit"
@@ -76,6 +77,7 @@ var (
 	_ job.Store     = (*Store)(nil)
 	_ submit.Ledger = (*Store)(nil)
 	_ submit.Pacer  = (*Store)(nil)
+	_ alert.Store   = (*Store)(nil)
 )
 
 // Open opens the file, or makes it. It does not apply migrations; see

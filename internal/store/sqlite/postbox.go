@@ -37,11 +37,6 @@ func (s *Store) SettleLetters(ctx context.Context) (settled int64, err error) {
 	return settled, nil
 }
 
-func scanBool(r row) (b bool, err error) {
-	err = r.Scan(&b)
-	return b, err
-}
-
 // ClosedGroups implements [job.Postbox].
 func (s *Store) ClosedGroups(ctx context.Context) ([]job.ClosedGroup, error) {
 	rows, err := all(s.read(ctx), func(r row) (f store.FateRow, err error) {

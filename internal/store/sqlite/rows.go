@@ -144,6 +144,16 @@ func scanText(r row) (s string, err error) {
 	return s, err
 }
 
+func scanBool(r row) (b bool, err error) {
+	err = r.Scan(&b)
+	return b, err
+}
+
+func scanCount(r row) (n int64, err error) {
+	err = r.Scan(&n)
+	return n, err
+}
+
 func scanWorker(r row) (w job.Worker, err error) {
 	var kinds json.RawMessage
 	err = r.Scan(&w.ID, &w.Host, &w.PID, &w.Version, document{&kinds}, &w.Capacity, moment{&w.StartedAt}, moment{&w.BeatAt},

@@ -2,8 +2,14 @@ package sqlite
 
 // statements has a field for each statement of queries/*.sql.
 type statements struct {
+	// alerts.sql
+	UnreadNotices, LatestAlerts, DueAlerts, GetAlert, SaveAlert, ListAlerts, CountUnresolved string
+	CountUnresolvedInLane, PendingAlerts, PruneAlerts                                        string
 	// customers.sql
 	EnsureCustomer, CustomerByEmail string
+	// deliveries.sql
+	AddDelivery, DropWaiting, RecentDeliveries, LaneWaits, NextDelivery, SendableDelivery, GetDelivery, SaveDelivery string
+	DropParked, ListUndelivered, GetChannel, SaveChannel, ListBacklogs, PruneDeliveries                              string
 	// events.sql
 	RecordEvents, JobEvents, PruneJobEvents, PruneEvents string
 	// jobs.sql

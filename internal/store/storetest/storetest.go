@@ -1,6 +1,6 @@
 // Package storetest is the suite that every store must pass: the contracts of
-// [job.Store], [submit.Ledger], [submit.Pacer], [auth.Keys], [auth.Sessions] and
-// [idempotency.Store], one test for each sentence.
+// [job.Store], [submit.Ledger], [submit.Pacer], [alert.Store], [auth.Keys],
+// [auth.Sessions] and [idempotency.Store], one test for each sentence.
 //
 // A store's own test file wires it in a few lines:
 //
@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -33,6 +34,7 @@ type Store interface {
 	auth.Keys
 	auth.Sessions
 	idempotency.Store
+	alert.Store
 	io.Closer
 }
 
@@ -99,6 +101,8 @@ func Run(t *testing.T, f Factory) {
 		{"Tell", tellPromises},
 		{"Letters", letterPromises},
 		{"Postbox", postboxPromises},
+		{"Alerts", alertPromises},
+		{"Deliveries", deliveryPromises},
 		{"Ledger", ledgerPromises},
 		{"Pacer", pacerPromises},
 		{"Keys", keysPromises},
