@@ -3,49 +3,16 @@ package api
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Deps is what the probes ask.
-type Deps struct {
-	// Ready reports why work cannot be done: the database does not answer, or its
-	// schema is not the one this binary needs. Required. It is asked at most once
-	// a second, however many probes come.
-	Ready func(ctx context.Context) error
-	// Draining reports that the process is on its way out; nil means never.
-	Draining func() bool
-	// Metrics answers GET /metrics; nil: nothing does.
-	Metrics http.Handler
-	// Log learns the cause when readiness changes; nil discards.
-	Log *slog.Logger
-}
-
 const (
 	readyTimeout = time.Second
 	readyFor     = time.Second // an answer is good for so long
 )
-
-// New returns the handler: GET /livez and GET /readyz for probes, and GET /metrics.
-func New(d Deps) http.Handler {
-	if d.Draining == nil {
-		d.Draining = func() bool { return false }
-	}
-	if d.Log == nil {
-		d.Log = slog.New(slog.DiscardHandler)
-	}
-	p := &probes{deps: d}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", p.livez)
-	mux.HandleFunc("GET /readyz", p.readyz)
-	if d.Metrics != nil {
-		mux.Handle("GET /metrics", d.Metrics)
-	}
-	return mux
-}
 
 type probes struct {
 	deps Deps
@@ -56,19 +23,19 @@ type probes struct {
 	failed  atomic.Bool
 }
 
-func (p *probes) livez(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") }
+func (p *probes) livez(w http.ResponseWriter, _ *http.Request) { answerText(w, http.StatusOK, "ok") }
 
 func (p *probes) readyz(w http.ResponseWriter, r *http.Request) {
 	if p.deps.Draining() {
-		answer(w, http.StatusServiceUnavailable, "draining")
+		answerText(w, http.StatusServiceUnavailable, "draining")
 		return
 	}
 	// Who asks may hang up; the answer is for everybody.
 	if err := p.ready(context.WithoutCancel(r.Context())); err != nil {
-		answer(w, http.StatusServiceUnavailable, reason(err))
+		answerText(w, http.StatusServiceUnavailable, reason(err))
 		return
 	}
-	answer(w, http.StatusOK, "ok")
+	answerText(w, http.StatusOK, "ok")
 }
 
 func (p *probes) ready(ctx context.Context) error {
@@ -107,7 +74,7 @@ func reason(err error) string {
 	return "the database does not answer"
 }
 
-func answer(w http.ResponseWriter, status int, text string) {
+func answerText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

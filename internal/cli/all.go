@@ -52,9 +52,11 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		p.services = append(p.services, letters.Run, retention(s, job.Retention{Finished: h.config.Retention()}, h.log), p.http(ln, s, h))
+		p.services = append(p.services, letters.Run, retention(s, job.Retention{Finished: h.config.Retention()}, h.log))
+		p.services = append(p.services, p.http(ln, s, h, catalog)...)
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
 			"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
+		h.adviseKeys(ctx, s)
 		defer h.log.InfoContext(ctx, "stopped")
 		return p.run(ctx)
 	})

@@ -35,6 +35,7 @@ type commands struct {
 	ShowVersion kong.VersionFlag `name:"version" help:"Say which build this is."`
 
 	All          allCmd          `cmd:"" group:"run" help:"Run everything in one process: worker, monitors, retention, HTTP."`
+	API          apiCmd          `cmd:"" name:"api" group:"run" help:"Serve the HTTP API alone."`
 	Work         workCmd         `cmd:"" group:"run" help:"Run a worker that performs jobs."`
 	StaleMonitor staleMonitorCmd `cmd:"" group:"run" help:"Run the stale monitor alone: it gives back the jobs of dead workers."`
 	DlqMonitor   dlqMonitorCmd   `cmd:"" group:"run" help:"Run the dead letter monitor alone: it watches what failed for good."`

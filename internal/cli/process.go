@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/directorybolt/directorybolt/internal/api"
+	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
@@ -110,14 +113,25 @@ func cause(err error) error {
 }
 
 // http serves on ln.
-func (p *process) http(ln net.Listener, s backend, h house) func(ctx context.Context) error {
+func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.Catalog) []func(ctx context.Context) error {
+	keys := auth.NewVerifier(s, s)
 	handler := api.New(api.Deps{
-		Ready:    readiness(s),
-		Draining: p.draining.Load,
-		Metrics:  h.metrics.Handler(),
-		Log:      h.log,
+		Ready:       readiness(s),
+		Draining:    p.draining.Load,
+		Store:       s,
+		Clerk:       clerk{s, h.config},
+		Keys:        keys,
+		Catalog:     catalog,
+		Stall:       h.config.StallAfter(),
+		Secure:      strings.HasPrefix(h.config.PublicURL, "https:"),
+		Metrics:     h.metrics,
+		MetricsPage: h.metrics.Handler(),
+		Log:         h.log,
 	})
-	return func(ctx context.Context) error { return api.Serve(ctx, ln, handler, h.log) }
+	return []func(ctx context.Context) error{
+		func(ctx context.Context) error { return api.Serve(ctx, ln, handler, h.log) },
+		func(ctx context.Context) error { return keys.Run(ctx, h.log) },
+	}
 }
 
 // readiness reports why the store cannot serve. Migrations go one way, so they

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/directorybolt/directorybolt/internal/api"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
-	"github.com/directorybolt/directorybolt/internal/submit"
 )
 
 type submitCmd struct {
@@ -71,24 +71,11 @@ func (c submitCmd) place(ctx context.Context, a *app, s backend, b *directory.Bu
 	if err != nil {
 		return placed{}, err
 	}
-	email := c.Customer
-	if email == "" {
-		email = b.Email
-	}
-	customer, err := s.EnsureCustomer(ctx, submit.Customer{Email: email, Name: b.Name})
+	order, err := clerk{s, settings}.Place(ctx, api.NewOrder{Email: c.Customer, Package: p, Business: b, Key: c.key(), Actor: c.actor()})
 	if err != nil {
 		return placed{}, err
 	}
-	spec, err := submit.OrderSpec(customer, b, p, submit.OrderOptions{Key: c.key(), Actor: c.actor()})
-	if err != nil {
-		return placed{}, err
-	}
-	spec.MaxAttempts, spec.CrashBudget = settings.MaxAttempts, settings.CrashBudget
-	answers, err := s.Enqueue(ctx, spec)
-	if err != nil {
-		return placed{}, err
-	}
-	return placed{answers[0], p.Name, p.Quota, p.PriceCents, customer}, nil
+	return placed{order.Enqueued, p.Name, p.Quota, p.PriceCents, order.CustomerID}, nil
 }
 
 // key is empty when the order names itself.

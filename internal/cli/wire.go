@@ -36,6 +36,7 @@ type backend interface {
 	submit.Pacer
 	auth.Keys
 	auth.Sessions
+	auth.Customers
 	idempotency.Store
 
 	// Migrate applies what is pending and returns it.

@@ -265,8 +265,8 @@ func DetectorOf(cause string) Detector {
 
 // By says who acts and why; staff acts are journalled with it.
 type By struct {
-	Actor  string // "system", "worker:ID", "key:ID" or "cli:USER"
-	Reason string
+	Actor  string `json:"actor"` // "system", "worker:ID", "key:ID" or "cli:USER"
+	Reason string `json:"reason,omitempty"`
 }
 
 // Scope says what a pause covers. Exactly one field is set.

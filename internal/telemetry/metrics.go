@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/directory"
@@ -35,6 +36,7 @@ type Metrics struct {
 	lettersValue, queueLetters prometheus.Gauge
 	dlqPassesFailed            prometheus.Counter
 	dlqPassSeconds             prometheus.Histogram
+	requestSeconds             *prometheus.HistogramVec
 }
 
 // Family describes one metric, for docs/telemetry.md.
@@ -78,6 +80,7 @@ func NewMetrics() *Metrics {
 	m.workersLive = m.gauge("workers_live", "Workers with a lease, as last counted.")
 	m.lifelines = m.gauge("lifelines_held", "Lifelines that this process holds: 1 for a worker whose death others see at once, 0 where only its lease tells.")
 	m.lastPass = m.gauges("monitor_last_pass_timestamp_seconds", "When the monitor of this process last ended a pass without an error, as Unix time.", "monitor")
+	m.requestSeconds = m.histograms("http_request_seconds", "Duration of an HTTP request, by route, never by path.", fast, "route", "method", "status")
 
 	m.letters = m.gauges("dlq_depth", "Dead letters that nobody has decided about, canaries apart, as last counted.", "canary")
 	m.lettersValue = m.gauge("dlq_value_cents", "US cents paid for the jobs of these letters, canaries excluded.")
@@ -236,6 +239,19 @@ func (m *Metrics) SubmissionEnded(state directory.SubmissionState) {
 	if m != nil {
 		m.submissions.WithLabelValues(string(state)).Inc()
 	}
+}
+
+// Request tells of an HTTP request. A method that is none of HTTP's counts as OTHER.
+func (m *Metrics) Request(route, method string, status int, took time.Duration) {
+	if m == nil {
+		return
+	}
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodPut, http.MethodPatch, http.MethodOptions:
+	default:
+		method = "OTHER"
+	}
+	m.requestSeconds.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
 // WorkersLive tells how many workers have a lease.

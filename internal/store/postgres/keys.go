@@ -9,6 +9,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -143,4 +144,12 @@ func (s *Store) EndRequest(ctx context.Context, owner, key string, f idempotency
 	_, err := changed(ctx, s, "keep the answer to a request", "AnswerRequest", plain(owner), plain(key), f[:],
 		a.Status, a.ContentType, a.Location, a.Body)
 	return err
+}
+
+// Customer answers a customer.
+func (s *Store) Customer(ctx context.Context, id uuid.UUID) (auth.Account, error) {
+	return one(ctx, s, "read customer "+id.String(), "GetCustomer", func(row pgx.CollectableRow) (c auth.Account, err error) {
+		err = row.Scan((*nullID)(&c.ID), &c.Email, &c.Name, &c.Canary, (*nullTime)(&c.CreatedAt))
+		return c, err
+	}, dbID(id))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/google/uuid"
 )
 
 // AddKey implements [auth.Keys].
@@ -200,4 +201,16 @@ func (s *Store) EndRequest(ctx context.Context, owner, key string, f idempotency
 		return fmt.Errorf("keep the answer to a request: %w", err)
 	}
 	return nil
+}
+
+// Customer implements [auth.Customers].
+func (s *Store) Customer(ctx context.Context, id uuid.UUID) (auth.Account, error) {
+	c, err := one(s.read(ctx), func(r row) (c auth.Account, err error) {
+		err = r.Scan(&c.ID, &c.Email, &c.Name, &c.Canary, moment{&c.CreatedAt})
+		return c, err
+	}, q.GetCustomer, id.String())
+	if err != nil {
+		return auth.Account{}, fmt.Errorf("read customer %s: %w", id, s.explain(err))
+	}
+	return c, nil
 }

@@ -6,7 +6,7 @@ type statements struct {
 	UnreadNotices, LatestAlerts, DueAlerts, GetAlert, SaveAlert, ListAlerts, CountUnresolved string
 	CountUnresolvedInLane, PendingAlerts, PruneAlerts                                        string
 	// customers.sql
-	EnsureCustomer, CustomerByEmail string
+	EnsureCustomer, CustomerByEmail, GetCustomer string
 	// deliveries.sql
 	AddDelivery, DropWaiting, RecentDeliveries, LaneWaits, NextDelivery, SendableDelivery, GetDelivery, SaveDelivery string
 	DropParked, ListUndelivered, GetChannel, SaveChannel, ListBacklogs, PruneDeliveries                              string

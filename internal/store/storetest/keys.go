@@ -32,6 +32,9 @@ func (b *bed) key(role auth.Role, customer uuid.UUID) (string, auth.Key) {
 func keyIsKept(b *bed) {
 	customer, err := b.Store.EnsureCustomer(b.ctx, submit.Customer{Email: "ann@example.com", Name: "Ann"})
 	b.must(err)
+	buyer, err := b.Store.Customer(b.ctx, customer)
+	b.must(err)
+	b.equal("customer", []any{buyer.ID, buyer.Email, buyer.Name}, []any{customer, "ann@example.com", "Ann"})
 	from := b.now()
 	text, k := b.key(auth.Customer, customer)
 	b.within("when", k.CreatedAt, from, b.now())
@@ -54,6 +57,8 @@ func keyNeedsItsCustomer(b *bed) {
 	b.must(err)
 	_, err = b.Store.AddKey(b.ctx, k, auth.Hash{}, staff)
 	b.fails("a key of a customer that is not there", err, job.ErrNotFound)
+	_, err = b.Store.Customer(b.ctx, job.NewID())
+	b.fails("a customer that is not there", err, job.ErrNotFound)
 }
 
 func keyIsRevoked(b *bed) {

@@ -33,6 +33,7 @@ type Store interface {
 	submit.Pacer
 	auth.Keys
 	auth.Sessions
+	auth.Customers
 	idempotency.Store
 	alert.Store
 	io.Closer

@@ -10,3 +10,8 @@ RETURNING id;
 SELECT id
   FROM customers
  WHERE lower(email) = lower($1) AND erased_at IS NULL;
+
+-- name: GetCustomer
+SELECT id, email, name, canary, created_at
+  FROM customers
+ WHERE id = $1 AND erased_at IS NULL;

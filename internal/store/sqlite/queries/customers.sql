@@ -7,3 +7,8 @@ VALUES (?1, ?2, ?3, ?4, ?5)
 
 -- name: CustomerByEmail
 SELECT id FROM customers WHERE lower(email) = lower(?1) AND erased_at IS NULL;
+
+-- name: GetCustomer
+SELECT id, email, name, canary, created_at
+  FROM customers
+ WHERE id = ?1 AND erased_at IS NULL;

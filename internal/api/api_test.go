@@ -1,0 +1,179 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/directory"
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store/sqlite"
+	"github.com/directorybolt/directorybolt/internal/submit"
+)
+
+// office is an API on a real store, with a key of each role.
+type office struct {
+	t        *testing.T
+	store    *sqlite.Store
+	url      string
+	keys     map[auth.Role]string
+	customer job.ID
+	other    job.ID // another customer
+	log      *strings.Builder
+}
+
+func newOffice(t *testing.T) *office {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "test.db"), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o := &office{t: t, store: s, keys: map[auth.Role]string{}, log: &strings.Builder{}}
+	o.customer, o.other = o.newCustomer("ann@example.com"), o.newCustomer("bob@example.com")
+	for _, role := range auth.Roles {
+		o.keys[role] = o.mint(role, o.customer)
+	}
+	catalog, err := directory.Load("../../examples/catalog.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(New(Deps{
+		Ready: func(context.Context) error { return nil }, Log: slog.New(slog.NewTextHandler(o.log, nil)),
+		Store: s, Clerk: desk{s}, Keys: auth.NewVerifier(s, s), Catalog: catalog, Stall: 10 * time.Minute,
+	}))
+	t.Cleanup(web.Close)
+	o.url = web.URL
+	return o
+}
+
+// desk places orders as the real clerk does, without its settings.
+type desk struct{ *sqlite.Store }
+
+func (d desk) Place(ctx context.Context, o NewOrder) (Placed, error) {
+	customer := o.Customer
+	if customer == (job.ID{}) {
+		var err error
+		if customer, err = d.EnsureCustomer(ctx, submit.Customer{Email: o.Business.Email, Name: o.Business.Name}); err != nil {
+			return Placed{}, err
+		}
+	}
+	spec, err := submit.OrderSpec(customer, o.Business, o.Package, submit.OrderOptions{Key: o.Key, Actor: o.Actor})
+	if err != nil {
+		return Placed{}, err
+	}
+	answers, err := d.Enqueue(ctx, spec)
+	if err != nil {
+		return Placed{}, err
+	}
+	return Placed{answers[0], customer}, nil
+}
+
+func (o *office) newCustomer(email string) job.ID {
+	o.t.Helper()
+	id, err := o.store.EnsureCustomer(o.t.Context(), submit.Customer{Email: email})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return id
+}
+
+func (o *office) mint(role auth.Role, customer job.ID) string {
+	o.t.Helper()
+	if role != auth.Customer {
+		customer = job.ID{}
+	}
+	text, k, err := auth.Mint("test", role, customer, time.Time{}, "")
+	if err == nil {
+		_, err = o.store.AddKey(o.t.Context(), k, auth.HashOf(text), job.By{Actor: "cli:test"})
+	}
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return text
+}
+
+// answer is what came back.
+type answer struct {
+	t      *testing.T
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ask sends a request as the holder of a key; headers are pairs.
+func (o *office) ask(key, method, path, body string, headers ...string) answer {
+	o.t.Helper()
+	req, err := http.NewRequestWithContext(o.t.Context(), method, o.url+path, strings.NewReader(body))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return answer{o.t, res.StatusCode, res.Header, data}
+}
+
+func (a answer) into(v any) {
+	a.t.Helper()
+	if err := json.Unmarshal(a.body, v); err != nil {
+		a.t.Fatalf("%v in %s", err, a.body)
+	}
+}
+
+// refused reports an answer that is not this problem, and returns its detail.
+func (a answer) refused(status int, code string) string {
+	a.t.Helper()
+	var p problem
+	a.into(&p)
+	if a.status != status || p.Status != status || p.Code != code || p.Detail == "" || p.Instance == "" {
+		a.t.Errorf("%d %s, want %d %s with a detail and an instance", a.status, a.body, status, code)
+	}
+	if got := a.header.Get("Content-Type"); got != "application/problem+json" {
+		a.t.Errorf("media type %q of a problem", got)
+	}
+	return p.Detail
+}
+
+func (a answer) is(status int) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("%d %s, want %d", a.status, a.body, status)
+	}
+	return a
+}
+
+// order is a body that places the n-th business's order.
+func order(n int) string {
+	return fmt.Sprintf(`{"package":"starter","profile":{"name":"Bakery %[1]d","email":"owner@bakery-%[1]d.com","phone":"+1 415 555 2%03[1]d",
+		"website":"https://bakery-%[1]d.com/","street":"%[1]d Market Street","city":"San Francisco","region":"CA","postal_code":"94105","country":"US",
+		"category":"bakery","short_description":"Sourdough and pastries, baked every morning near the harbour.",
+		"description":"We bake sourdough, rye and pastries every morning, and deliver to cafes around the harbour before they open."}}`, n)
+}

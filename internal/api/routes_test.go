@@ -1,0 +1,84 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+// concrete is a path that a route answers, about things that are not there.
+func concrete(path string) string {
+	return strings.NewReplacer("{id}", job.NewID().String(), "{slug}", "nowhere", "{customerId}", job.NewID().String()).Replace(path)
+}
+
+func TestEveryRouteIsClosedToWhoIsNotNamed(t *testing.T) {
+	o := newOffice(t)
+	for _, rt := range (&server{}).routes() {
+		for _, role := range append([]auth.Role{public}, auth.Roles...) {
+			got := o.ask(o.keys[role], rt.method, concrete(rt.path), "")
+			open := got.status != http.StatusUnauthorized && got.status != http.StatusForbidden
+			if rt.path == "/api/session" && rt.method == http.MethodPost {
+				continue // its body is the key: a test of its own
+			}
+			if want := slices.Contains(rt.who, role); open != want {
+				t.Errorf("%s %s as %s: status %d, open to %v", rt.method, rt.path, role, got.status, rt.who)
+			}
+		}
+	}
+}
+
+func TestNobodyIsRefusedWithAWayIn(t *testing.T) {
+	o := newOffice(t)
+	got := o.ask("", "GET", "/api/orders", "")
+	got.refused(http.StatusUnauthorized, codeUnauthenticated)
+	if h := got.header.Get("WWW-Authenticate"); !strings.HasPrefix(h, "Bearer") {
+		t.Errorf("WWW-Authenticate is %q", h)
+	}
+	for _, forged := range []string{"dbk_live_x", o.keys[auth.Admin][:50], "Basic"} {
+		o.ask(forged, "GET", "/api/session", "").refused(http.StatusUnauthorized, codeUnauthenticated)
+	}
+	o.ask("", "GET", "/api/session", "", "Authorization", "Basic YTpi").refused(http.StatusUnauthorized, codeUnauthenticated)
+	o.ask("", "GET", "/api/session", "", "X-API-Key", o.keys[auth.Staff]).is(http.StatusOK)
+}
+
+func TestWhatNoRouteAnswersIsAProblem(t *testing.T) {
+	o := newOffice(t)
+	staff := o.keys[auth.Staff]
+	o.ask(staff, "GET", "/api/nothing", "").refused(http.StatusNotFound, codeNotFound)
+	got := o.ask(staff, "DELETE", "/api/orders", "")
+	got.refused(http.StatusMethodNotAllowed, codeMethodNotAllowed)
+	if allow := got.header.Get("Allow"); allow != "GET, HEAD, POST" {
+		t.Errorf("Allow is %q", allow)
+	}
+	o.ask(staff, "GET", "/api/orders?cursor="+strings.Repeat("x", 2100), "").refused(http.StatusRequestURITooLong, codeURLTooLong)
+	o.ask(staff, "GET", "/api/jobs?stat=failed&limit=0", "").refused(http.StatusBadRequest, codeInvalidRequest)
+	o.ask(staff, "GET", "/api/jobs?cursor=abc", "").refused(http.StatusBadRequest, codeInvalidCursor)
+}
+
+func TestARequestKeepsTheNameThatItsClientGave(t *testing.T) {
+	o := newOffice(t)
+	if got := o.ask(o.keys[auth.Staff], "GET", "/api/session", "", "X-Request-Id", "checkout-7").header.Get("X-Request-Id"); got != "checkout-7" {
+		t.Errorf("answered as %q", got)
+	}
+	if got := o.ask(o.keys[auth.Staff], "GET", "/api/session", "", "X-Request-Id", "a b").header.Get("X-Request-Id"); got == "a b" || got == "" {
+		t.Errorf("answered as %q", got)
+	}
+}
+
+func TestAnErrorOfOursTellsTheLogAndNotTheClient(t *testing.T) {
+	o := newOffice(t)
+	if err := o.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := o.ask(o.keys[auth.Staff], "GET", "/api/jobs", "", "X-Request-Id", "find-me")
+	if got.status != http.StatusInternalServerError || strings.Contains(string(got.body), "sql") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if log := o.log.String(); !strings.Contains(log, "request_id=find-me") || !strings.Contains(log, "closed") {
+		t.Errorf("the log says %q", log)
+	}
+}

@@ -1,0 +1,262 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/directory"
+	"github.com/directorybolt/directorybolt/internal/idempotency"
+	"github.com/directorybolt/directorybolt/internal/job"
+)
+
+// Store is what the routes ask.
+type Store interface {
+	job.Operator
+	job.Reader
+	job.Registry
+	job.Recoverer
+	auth.Keys
+	auth.Sessions
+	auth.Customers
+	idempotency.Store
+
+	// Submissions lists an order's submissions by rank.
+	Submissions(ctx context.Context, order job.ID) ([]directory.Submission, error)
+}
+
+// Clerk places orders.
+type Clerk interface {
+	// Place takes an order in, once for each idempotency key; without a key the same
+	// order twice is one. A zero customer is the profile's own, made if unknown.
+	Place(ctx context.Context, o NewOrder) (Placed, error)
+}
+
+// NewOrder is an order to place. The profile is normalized and valid.
+type NewOrder struct {
+	Customer job.ID // zero: found or made by Email
+	Email    string // of who pays; empty: the profile's
+	Package  directory.Package
+	Business *directory.Business
+	Key      string // idempotency key; empty: the order names itself
+	Actor    string
+}
+
+// Placed answers it.
+type Placed struct {
+	job.Enqueued
+	CustomerID job.ID
+}
+
+// Limiter bounds how often a client may ask.
+type Limiter interface {
+	// Allow counts a request under a policy: for the key, or for the client's address
+	// where there is none. It sets the headers of limits; when it answers false it has
+	// answered the client too.
+	Allow(w http.ResponseWriter, r *http.Request, policy, keyID string) bool
+}
+
+// Metrics hears of each request. Implementations must not block.
+type Metrics interface {
+	Request(route, method string, status int, took time.Duration)
+}
+
+// Deps is what the api is built from.
+type Deps struct {
+	// Ready reports why work cannot be done: the database does not answer, or its
+	// schema is not the one this binary needs. Required. It is asked at most once
+	// a second, however many probes come.
+	Ready func(ctx context.Context) error
+	// Draining reports that the process is on its way out; nil means never.
+	Draining func() bool
+	// MetricsPage answers GET /metrics; nil: nothing does.
+	MetricsPage http.Handler
+	// Log learns the cause when readiness changes, and of errors on our side; nil
+	// discards.
+	Log *slog.Logger
+
+	// What follows serves /api/. Without a Store there are probes alone.
+	Store   Store
+	Clerk   Clerk
+	Keys    *auth.Verifier
+	Catalog *directory.Catalog
+	Stall   time.Duration // no progress for so long is stale
+	Secure  bool          // cookies go over https only
+	Limiter Limiter       // nil: nobody is limited
+	Metrics Metrics       // nil: nobody hears
+}
+
+// server answers the routes.
+type server struct {
+	Deps
+	sameOrigin *http.CrossOriginProtection
+}
+
+// New returns the handler: probes for machines, and /api/. It panics when a route
+// names nobody who may ask it, which is a fault of this package.
+func New(d Deps) http.Handler {
+	if d.Draining == nil {
+		d.Draining = func() bool { return false }
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Limiter == nil {
+		d.Limiter = unlimited{}
+	}
+	if d.Metrics == nil {
+		d.Metrics = unheard{}
+	}
+	p := &probes{deps: d}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", p.livez)
+	mux.HandleFunc("GET /readyz", p.readyz)
+	if d.MetricsPage != nil {
+		mux.Handle("GET /metrics", d.MetricsPage)
+	}
+	if d.Store != nil {
+		s := &server{Deps: d, sameOrigin: http.NewCrossOriginProtection()}
+		mux.Handle("/api/", s.routed())
+	}
+	return mux
+}
+
+// routed is the mux of /api/. What no route answers is a problem like any other
+// refusal, and counted like one.
+func (s *server) routed() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range s.routes() {
+		if len(rt.who) == 0 {
+			panic("api: nobody may ask " + rt.method + " " + rt.path)
+		}
+		mux.Handle(rt.method+" "+rt.path, s.serve(rt))
+	}
+	elsewhere := s.serve(route{path: "unknown", who: anybody, policy: policyPublic, handle: unrouted(mux)})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "" {
+			elsewhere.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// unrouted tells a wrong method from a path that is not there.
+func unrouted(mux *http.ServeMux) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if _, pattern := mux.Handler(other); pattern != "" {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) > 0 {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			return refuse(http.StatusMethodNotAllowed, codeMethodNotAllowed, "%s is not allowed here; allowed: %s", r.Method, strings.Join(allowed, ", "))
+		}
+		return refuse(http.StatusNotFound, codeNotFound, "there is no %s; /api/openapi.json lists what there is", r.URL.Path)
+	}
+}
+
+// serve is the way of every request to its handler. In this order: who asked for too
+// much is told so before anything is looked up for him; who may not ask learns nothing
+// of what is there; whatever the handler returns becomes a problem.
+func (s *server) serve(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := time.Now()
+		r, id := withRequestID(r)
+		seen := &watched{ResponseWriter: w}
+		seen.Header().Set("X-Request-Id", id)
+		seen.Header().Set("X-Content-Type-Options", "nosniff")
+		defer func() {
+			if fault := recover(); fault != nil {
+				if fault == http.ErrAbortHandler { // the client is to see that the answer is cut
+					panic(fault)
+				}
+				s.Log.ErrorContext(r.Context(), "handler panicked", "request_id", id, "route", rt.path, "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+				s.fail(seen, r, rt, errors.New("panic"))
+			}
+			s.Metrics.Request(rt.path, r.Method, seen.status, time.Since(begun))
+		}()
+		if err := s.admit(seen, r, rt); err != nil && !errors.Is(err, errAnswered) {
+			s.fail(seen, r, rt, err)
+		}
+	})
+}
+
+// errAnswered: the client has its answer already.
+var errAnswered = errors.New("answered")
+
+func (s *server) admit(w http.ResponseWriter, r *http.Request, rt route) error {
+	if len(r.RequestURI) > maxURL {
+		return refuse(http.StatusRequestURITooLong, codeURLTooLong, "the URL has more than %d bytes", maxURL)
+	}
+	who, proved, err := s.identify(r)
+	for _, policy := range rt.policies(who) {
+		if !s.Limiter.Allow(w, r, policy, who.KeyID) {
+			return errAnswered
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := rt.check(who); err != nil {
+		return err
+	}
+	if proved == byCookie {
+		if err := s.sameOrigin.Check(r); err != nil {
+			return refuse(http.StatusForbidden, codeForbidden, "a page of another origin may not do this")
+		}
+	}
+	return rt.handle(w, r.WithContext(context.WithValue(r.Context(), identityKey, who)))
+}
+
+// fail answers an error. The log has its chain where it is ours to mend.
+func (s *server) fail(w *watched, r *http.Request, rt route, err error) {
+	p := problemOf(err)
+	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		s.Log.ErrorContext(r.Context(), "request failed", "request_id", requestID(r.Context()), "route", rt.path, "error", err.Error(), "cause", fmt.Sprint(p.cause))
+	}
+	if w.status == 0 {
+		p.write(w, r)
+	}
+}
+
+// watched remembers the status of an answer.
+type watched struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *watched) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets a handler flush.
+func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+type unlimited struct{}
+
+func (unlimited) Allow(http.ResponseWriter, *http.Request, string, string) bool { return true }
+
+type unheard struct{}
+
+func (unheard) Request(string, string, int, time.Duration) {}

@@ -1,0 +1,49 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/directorybolt/directorybolt/internal/auth"
+)
+
+func TestABrowserSignsInAndOut(t *testing.T) {
+	o := newOffice(t)
+	in := o.ask("", "POST", "/api/session", `{"key":"`+o.keys[auth.Staff]+`"}`).is(http.StatusCreated)
+	cookie := in.header.Get("Set-Cookie")
+	for _, want := range []string{"HttpOnly", "SameSite=Lax", "Path=/"} {
+		if !strings.Contains(cookie, want) {
+			t.Errorf("the cookie lacks %s: %s", want, cookie)
+		}
+	}
+	shown, _, _ := strings.Cut(cookie, ";")
+	var who auth.Identity
+	o.ask("", "GET", "/api/session", "", "Cookie", shown).is(http.StatusOK).into(&who)
+	if who.Role != auth.Staff {
+		t.Errorf("is %+v", who)
+	}
+	id := o.noop().String()
+	o.ask("", "POST", "/api/jobs/"+id+"/cancel", `{"reason":"x"}`, "Cookie", shown, "Sec-Fetch-Site", "cross-site").refused(http.StatusForbidden, codeForbidden)
+	o.ask("", "POST", "/api/jobs/"+id+"/cancel", `{"reason":"x"}`, "Cookie", shown, "Sec-Fetch-Site", "same-origin").is(http.StatusOK)
+	o.ask("", "DELETE", "/api/session", "", "Cookie", shown).is(http.StatusNoContent)
+	o.ask("", "GET", "/api/session", "", "Cookie", shown).refused(http.StatusUnauthorized, codeUnauthenticated)
+	o.ask("", "POST", "/api/session", `{"key":"dbk_live_no"}`).refused(http.StatusUnauthorized, codeUnauthenticated)
+}
+
+func TestAdminsMakeAndRevokeKeys(t *testing.T) {
+	o := newOffice(t)
+	admin := o.keys[auth.Admin]
+	var made madeKey
+	o.ask(admin, "POST", "/api/keys", `{"name":"portal","role":"customer","customer_id":"`+o.customer.String()+`","reason":"new portal"}`).is(http.StatusCreated).into(&made)
+	o.ask(made.Text, "GET", "/api/session", "").is(http.StatusOK)
+	o.ask(admin, "POST", "/api/keys", `{"name":"portal","role":"customer"}`).refused(http.StatusBadRequest, codeInvalidRequest)
+	o.ask(admin, "POST", "/api/keys", `{"name":"late","role":"staff","expires_at":"2020-01-01T00:00:00Z"}`).refused(http.StatusBadRequest, codeInvalidRequest)
+	o.ask(admin, "DELETE", "/api/keys/"+made.ID, "").is(http.StatusNoContent)
+	o.ask(admin, "DELETE", "/api/keys/"+made.ID, "").refused(http.StatusConflict, codeInvalidStatus)
+	o.ask(admin, "DELETE", "/api/keys/nosuchid", "").refused(http.StatusNotFound, codeNotFound)
+	list := o.ask(admin, "GET", "/api/keys", "").is(http.StatusOK)
+	if strings.Contains(string(list.body), "dbk_live_") || strings.Contains(string(list.body), "hash") {
+		t.Errorf("the list tells keys: %s", list.body)
+	}
+}
