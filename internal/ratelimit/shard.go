@@ -1,0 +1,121 @@
+package ratelimit
+
+import (
+	"hash/maphash"
+	"sync"
+)
+
+const shardCount = 64
+
+// shard is a part of the memory, by hash of the subject's id.
+type shard struct {
+	mu      sync.Mutex
+	entries map[entryID]*entry
+	newest  entry // head of the ring of entries, by last use
+	bound   int
+	evicted uint64
+	tallies tallies
+	_       [64]byte // keeps neighbours off one cache line
+}
+
+type entryID struct {
+	policy int
+	Subject
+}
+
+// entry is what an instance remembers of a key. Times are nanoseconds since the
+// limiter was made, except for those of mark. The shard's lock guards it.
+type entry struct {
+	limit      *Limit
+	id         entryID
+	prev, next *entry
+
+	key   Key
+	keyed bool
+	ask   *ask  // waits to be sent; nil: nobody waits
+	deny  int64 // until then the log is known to be full
+	free  int64 // when the log has room for more than now
+	seen  int64 // when the last answer came
+	sent  int64 // when its question went
+	mark  mark  // what the log held then
+
+	// While the storage is down:
+	log    Log   // what passed, in milliseconds since the limiter was made
+	debt   int   // what passed and is not in the storage's log
+	debtAt int64 // the last of it
+	doubts Log   // what passed and may be in the storage's log or not; in milliseconds
+}
+
+// mark is what the storage's log held, in its own time; see Ask.
+type mark struct {
+	known     int
+	at, until int64
+}
+
+var shardSeed = maphash.MakeSeed()
+
+// place is where a subject's id is remembered, and who asks for it.
+func (l *Limiter) place(id string) (*shard, *lane) {
+	h := maphash.String(shardSeed, id)
+	return &l.shards[h%shardCount], &l.lanes[h/shardCount%uint64(len(l.lanes))]
+}
+
+func (sh *shard) init(policies, bound int) {
+	sh.entries = map[entryID]*entry{}
+	sh.newest.prev, sh.newest.next = &sh.newest, &sh.newest
+	sh.bound = bound
+	sh.tallies = make(tallies, policies)
+}
+
+// entry finds the subject's entry, or makes one, and counts it as used.
+func (sh *shard) entry(lim *Limit, s Subject) *entry {
+	id := entryID{lim.index, s}
+	e := sh.entries[id]
+	if e == nil {
+		if len(sh.entries) >= sh.bound {
+			sh.evict()
+		}
+		e = &entry{limit: lim, id: id}
+		sh.entries[id] = e
+		sh.link(e)
+	} else if sh.newest.next != e {
+		sh.unlink(e)
+		sh.link(e)
+	}
+	return e
+}
+
+func (sh *shard) link(e *entry) {
+	e.prev, e.next = &sh.newest, sh.newest.next
+	e.prev.next, e.next.prev = e, e
+}
+
+func (sh *shard) unlink(e *entry) { e.prev.next, e.next.prev = e.next, e.prev }
+
+// evictSearch is how far eviction looks for an entry that nobody needs.
+const evictSearch = 16
+
+// evict forgets the entry that was unused for longest. A debt is kept for as long as
+// there are others; an entry that somebody waits on is always kept, so the bound may
+// be passed by as many as wait.
+func (sh *shard) evict() {
+	var victim *entry
+	e := sh.newest.prev
+	for range evictSearch {
+		if e == &sh.newest {
+			break
+		}
+		if e.ask == nil && (victim == nil || e.debt == 0) {
+			victim = e
+			if e.debt == 0 {
+				break
+			}
+		}
+		e = e.prev
+	}
+	if victim != nil {
+		sh.unlink(victim)
+		delete(sh.entries, victim.id)
+		sh.evicted++
+	}
+}
