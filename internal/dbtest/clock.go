@@ -32,3 +32,26 @@ func Clock(t testing.TB, url string) (advance func(time.Duration)) {
 		Exec(t, url, fmt.Sprintf("UPDATE testclock.shift SET ahead = ahead + interval '%d microseconds'", d.Microseconds()))
 	}
 }
+
+// StoppedClock puts a clock into the database that stands where the returned
+// function sets it, and may be set back. Otherwise it is like [Clock].
+func StoppedClock(t testing.TB, url string) (set func(time.Time)) {
+	t.Helper()
+	Exec(t, url, stoppedClockSchema)
+	return func(to time.Time) {
+		t.Helper()
+		Exec(t, url, fmt.Sprintf("UPDATE testclock.stopped SET at = '%s'", to.UTC().Format(time.RFC3339Nano)))
+	}
+}
+
+const stoppedClockSchema = `
+CREATE SCHEMA testclock;
+CREATE TABLE testclock.stopped (at timestamptz NOT NULL);
+INSERT INTO testclock.stopped VALUES (pg_catalog.clock_timestamp());
+CREATE FUNCTION testclock.statement_timestamp() RETURNS timestamptz LANGUAGE sql STABLE
+    AS 'SELECT at FROM testclock.stopped';
+CREATE FUNCTION testclock.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+    AS 'SELECT at FROM testclock.stopped';
+DO $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET search_path = testclock, pg_catalog, public', current_database());
+END $$`
