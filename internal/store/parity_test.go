@@ -19,6 +19,7 @@ var oneSided = map[string]string{
 	"RedriveJob":         "Postgres moves the job in RedriveLetters",
 	"UnsettledLetters":   "SQLite looks before it takes the one write lock",
 	"AddMessages":        "Postgres adds messages in the statement that changes the job",
+	"AdmitRequests":      "SQLite reads the log, ratelimit.Log decides, and it is written",
 	"ArchiveJobs":        "Postgres archives in PruneJobs",
 	"ClaimGuard":         "Postgres asks about the worker and the pauses inside the claims",
 	"DueJobs":            "Postgres is woken by NOTIFY, SQLite looks whether a commit was of interest",
@@ -33,6 +34,8 @@ var oneSided = map[string]string{
 	"PrunableJobs":       "Postgres finds them in PruneJobs",
 	"PruneJobEvents":     "Postgres forgets them in PruneJobs",
 	"RecordPlan":         "Postgres writes the job's row in PlanSubmissions",
+	"ReadRateLimit":      "Postgres does it all in AdmitRequests",
+	"WriteRateLimit":     "Postgres does it all in AdmitRequests",
 	"StalledJobs":        "Postgres finds them in RecoverStalledJobs",
 	"RunningJob":         "Postgres locks the row inside each statement",
 }

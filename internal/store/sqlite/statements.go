@@ -30,6 +30,8 @@ type statements struct {
 	AddSession, EndOldSessions, SessionKey, EndSession              string
 	BeginRequest, EarlierRequest, AnswerRequest, FreeRequest        string
 	PruneRequests                                                   string
+	// limits.sql
+	ReadRateLimit, WriteRateLimit, SweepRateLimits, KeepSecret, ReadSecret string
 	// monitors.sql
 	RecordPass, ListPasses, PrunePasses string
 	// outbox.sql
