@@ -178,7 +178,7 @@ func (s *server) serve(rt route) http.Handler {
 		seen.Header().Set("X-Content-Type-Options", "nosniff")
 		defer func() {
 			if fault := recover(); fault != nil {
-				if fault == http.ErrAbortHandler { // the client is to see that the answer is cut
+				if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) { // the client is to see that the answer is cut
 					panic(fault)
 				}
 				s.Log.ErrorContext(r.Context(), "handler panicked", "request_id", id, "route", rt.path, "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
