@@ -18,7 +18,7 @@ func (c *Consumer) listen(ctx, polling context.Context, lane queue.Queue, share 
 			pause(ctx, look)
 			continue
 		}
-		got, err := lane.Receive(polling, room, longPoll, c.Hide)
+		err := c.once(polling, lane, room, longPoll)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			failures++
@@ -31,8 +31,17 @@ func (c *Consumer) listen(ctx, polling context.Context, lane queue.Queue, share 
 			c.Log.InfoContext(ctx, "queue is reached again", "queue", lane.Name(), "failed", failures)
 			failures = 0
 		}
-		c.take(polling, lane, got)
 	}
+}
+
+// once receives what there is, or comes, and holds it.
+func (c *Consumer) once(ctx context.Context, lane queue.Queue, room int, wait time.Duration) error {
+	got, err := lane.Receive(ctx, room, wait, c.Hide)
+	if err != nil {
+		return err
+	}
+	c.take(ctx, lane, got)
+	return nil
 }
 
 // room is how many hints the worker could act on. Those that wait for it already
@@ -70,7 +79,8 @@ func (c *Consumer) take(ctx context.Context, lane queue.Queue, got []queue.Messa
 }
 
 // hold enters a message. An older one of the same job is ended: the younger can be
-// held longer.
+// held longer. When both are the same message, delivered twice, only the receipt is
+// new.
 func (c *Consumer) hold(ctx context.Context, h *holding) *holding {
 	c.mu.Lock()
 	older := c.held[h.hint.JobID]
@@ -81,6 +91,8 @@ func (c *Consumer) hold(ctx context.Context, h *holding) *holding {
 	c.mu.Unlock()
 	if older != nil {
 		c.Metrics.HintEnded(Doubled)
+	}
+	if older != nil && older.message.ID != h.message.ID {
 		c.failed(ctx, "delete", older.lane, older.lane.Delete(ctx, older.message))
 	}
 	return h

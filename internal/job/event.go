@@ -53,6 +53,7 @@ const (
 	EventLetterExpired       = "letter.expired"
 	EventLetterRedriven      = "letter.redriven" // a message that names no job went back to its queue
 	EventLetterPurged        = "letter.purged"
+	EventLetterMovedBack     = "letter.moved_back" // a dead letter's message was put into the queue by hand
 )
 
 // ActorSystem is the actor of what nobody asked for in person.

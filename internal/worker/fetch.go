@@ -71,6 +71,7 @@ func (t *tenure) await(ctx context.Context, freed, wake <-chan struct{}, poll <-
 	select {
 	case <-freed:
 	case <-wake:
+	case <-t.Hints:
 	case <-poll:
 	case <-t.over:
 	case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/backoff"
@@ -29,6 +30,7 @@ type Store interface {
 type Config struct {
 	Store    Store                  // required
 	Handlers map[string]job.Handler // by kind; required, not empty
+	Hints    <-chan struct{}        // wakes the pool as the store does; nil: nothing else does
 
 	Concurrency int           // jobs at once; 10
 	Prefetch    int           // most jobs claimed ahead of free slots; 1000; negative: none
@@ -114,6 +116,8 @@ type Pool struct {
 	host  string
 	kinds []string
 
+	serving atomic.Pointer[tenure] // nil: there is none
+
 	registerFails, beatFails, claimFails, lifelineFails seldom.Line
 }
 
@@ -153,6 +157,16 @@ func (p *Pool) Run(ctx context.Context) error {
 		before = t
 	}
 	return nil
+}
+
+// Free is how many jobs the pool could begin now. While it drains, or has no lease, it
+// is none.
+func (p *Pool) Free() int {
+	t := p.serving.Load()
+	if t == nil || t.stopping() {
+		return 0
+	}
+	return max(0, p.Concurrency-int(t.unbegun.Load()))
 }
 
 // settle says goodbye once more for a tenure whose goodbye the store did not hear,

@@ -102,6 +102,8 @@ func (t *tenure) serve(ctx context.Context) error {
 	})
 
 	t.tieLifeline()
+	t.serving.Store(t)
+	defer t.serving.CompareAndSwap(t, nil)
 	fetching, stopFetch := context.WithCancel(ctx)
 	fetched := async(func() { t.fetch(fetching) })
 	ran := async(t.runSlots)
