@@ -44,7 +44,7 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 	defer func() { _ = ln.Close() }() // in case it did not come to serving
 	s, err := h.openOwn(ctx)
 	return closing(s, err, func(s backend) error {
-		p, err := h.process(s, catalog)
+		p, err := h.process(ctx, s, catalog)
 		if err != nil {
 			return err
 		}

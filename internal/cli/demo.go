@@ -105,7 +105,7 @@ func (c demoCmd) perform(ctx context.Context, a *app, box *sandbox.Sandbox, pack
 	h := house{config: settings, log: newLogger(settings, logFile)}
 	s, err := h.openOwn(ctx)
 	err = closing(s, err, func(s backend) error {
-		p, err := h.process(s, catalog)
+		p, err := h.process(ctx, s, catalog)
 		if err != nil {
 			return err
 		}

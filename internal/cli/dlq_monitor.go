@@ -26,8 +26,12 @@ func (dlqMonitorCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
+		relay, err := h.relay(ctx, s)
+		if err != nil {
+			return err
+		}
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "interval", h.config.DLQCheckInterval)
 		defer h.log.InfoContext(ctx, "stopped")
-		return m.Run(ctx)
+		return append(relay, m.Run).run(ctx)
 	})
 }

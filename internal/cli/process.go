@@ -24,7 +24,7 @@ import (
 // drains; the services run until that is done, so that a drain is still watched.
 type process struct {
 	worker   func(ctx context.Context) error
-	services []func(ctx context.Context) error
+	services services
 	close    func() // at the very end
 	draining atomic.Bool
 }

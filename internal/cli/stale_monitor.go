@@ -25,6 +25,10 @@ func (staleMonitorCmd) Run(ctx context.Context, a *app) error {
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
 			"interval", h.config.LivenessInterval(), "stall_after", h.config.StallAfter())
 		defer h.log.InfoContext(ctx, "stopped")
-		return h.monitor(s).Run(ctx)
+		relay, err := h.relay(ctx, s)
+		if err != nil {
+			return err
+		}
+		return append(relay, h.monitor(s).Run).run(ctx)
 	})
 }

@@ -165,6 +165,7 @@ func (h house) connect(ctx context.Context, e existence) (backend, error) {
 		Path:        path,
 		BackoffBase: h.config.BackoffBase,
 		BackoffCap:  h.config.BackoffCap,
+		Hints:       h.hints(),
 		Log:         h.log,
 		OnFenced:    h.metrics.WriteFenced,
 	})
@@ -181,6 +182,7 @@ func (h house) connectPostgres(ctx context.Context) (backend, error) {
 		Pooling:     h.config.DatabasePooling,
 		BackoffBase: h.config.BackoffBase,
 		BackoffCap:  h.config.BackoffCap,
+		Hints:       h.hints(),
 		Log:         h.log,
 		OnFenced:    h.metrics.WriteFenced,
 	})
@@ -254,8 +256,9 @@ func (h house) backoff() backoff.Policy {
 	return backoff.Policy{Base: h.config.BackoffBase, Cap: h.config.BackoffCap}
 }
 
-// process wires the worker with its handlers, and the stale monitor.
-func (h house) process(s backend, catalog *directory.Catalog) (*process, error) {
+// process wires the worker with its handlers, the queue that wakes it, if there is one,
+// and the stale monitor.
+func (h house) process(ctx context.Context, s backend, catalog *directory.Catalog) (*process, error) {
 	client := h.webClient()
 	engine, err := submit.New(submit.Config{
 		Ledger:      s,
@@ -273,7 +276,7 @@ func (h house) process(s backend, catalog *directory.Catalog) (*process, error) 
 	if err != nil {
 		return nil, err
 	}
-	pool, err := worker.New(worker.Config{
+	pool, queues, err := h.hinted(ctx, s, worker.Config{
 		Store: s,
 		Handlers: map[string]job.Handler{
 			job.KindOrder:   engine.Order(),
@@ -294,7 +297,7 @@ func (h house) process(s backend, catalog *directory.Catalog) (*process, error) 
 		return nil, err
 	}
 	monitor := h.monitor(s)
-	return &process{worker: pool.Run, services: []func(context.Context) error{monitor.Run}, close: client.Close}, nil
+	return &process{worker: pool.Run, services: append(queues, monitor.Run), close: client.Close}, nil
 }
 
 // monitor is the stale monitor, as every process that has one runs it.

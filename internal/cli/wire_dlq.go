@@ -5,7 +5,6 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/deadletter"
 	"github.com/directorybolt/directorybolt/internal/queue"
-	"github.com/directorybolt/directorybolt/internal/queue/sqs"
 )
 
 // deadLetterMonitor watches the letters of the store and, where there is one, the dead
@@ -27,10 +26,7 @@ func (h house) deadLetters(ctx context.Context) (queue.DeadLetters, error) {
 	if h.config.SQSDLQURL == "" {
 		return nil, nil
 	}
-	client, err := sqs.Open(ctx, sqs.Config{
-		Region: h.config.AWSRegion, AccessKeyID: h.config.AWSAccessKeyID, SecretAccessKey: h.config.AWSSecretAccessKey,
-		SessionToken: h.config.AWSSessionToken, Endpoint: h.config.AWSEndpointURLSQS, QueueURL: h.config.SQSDLQURL,
-	})
+	client, err := h.sqs(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func (workCmd) Run(ctx context.Context, a *app) error {
 	}
 	s, err := h.open(ctx)
 	return closing(s, err, func(s backend) error {
-		p, err := h.process(s, catalog)
+		p, err := h.process(ctx, s, catalog)
 		if err != nil {
 			return err
 		}

@@ -23,8 +23,8 @@ func (l *loader) contradictions() {
 		"want at least twice CHECK_INTERVAL_SECONDS, which is "+short(c.CheckInterval))
 	wrong(c.StaleThreshold >= 2*c.CheckInterval && c.StallAfter() < c.Lease, "STALE_THRESHOLD_MINUTES", "LEASE",
 		"want at least LEASE plus CHECK_INTERVAL_SECONDS, which is "+short(c.Lease+c.CheckInterval))
-	alone(c.SQSDLQURL != "" && c.SQSQueueURL == "", "SQS_DLQ_URL", "SQS_QUEUE_URL")
-	wrong(c.SQSDLQURL != "" && c.SQSDLQURL == c.SQSQueueURL, "SQS_DLQ_URL", "SQS_QUEUE_URL", "want another queue than SQS_QUEUE_URL")
+	alone(c.SQSDLQURL != "" && len(c.SQSQueueURLs) == 0, "SQS_DLQ_URL", "SQS_QUEUE_URL")
+	wrong(c.SQSDLQURL != "" && slices.Contains(c.SQSQueueURLs, c.SQSDLQURL), "SQS_DLQ_URL", "SQS_QUEUE_URL", "want another queue than SQS_QUEUE_URL")
 	alone(c.AWSAccessKeyID != "" && c.AWSSecretAccessKey == "", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 	alone(c.AWSSecretAccessKey != "" && c.AWSAccessKeyID == "", "AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
 	alone(c.AlertWebhookURL != "" && c.AlertWebhookSecret == "", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET")

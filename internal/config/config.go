@@ -52,9 +52,9 @@ type Config struct {
 	DLQAlertThreshold int
 	RedriveCap        int
 
-	SQSQueueURL        string // empty: the database is the queue
-	SQSDLQURL          string // empty: none
-	AWSRegion          string // this and the next four empty: the AWS SDK's own chain
+	SQSQueueURLs       []string // the most urgent first; empty: the database is the queue
+	SQSDLQURL          string   // empty: none
+	AWSRegion          string   // this and the next four empty: the AWS SDK's own chain
 	AWSAccessKeyID     string
 	AWSSecretAccessKey string
 	AWSSessionToken    string

@@ -142,13 +142,28 @@ func address(at func(*Config) *string) field {
 // link takes a URL with a host.
 func link(at func(*Config) *string, schemes ...string) field {
 	want := "a URL that begins with " + strings.Join(schemes, ":// or ") + "://"
-	return newField(want, at, func(s string) (string, error) {
-		u, err := url.Parse(s)
-		if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" {
-			return "", errWant
-		}
-		return s, nil
-	}, itself)
+	return newField(want, at, func(s string) (string, error) { return hosted(s, schemes) }, itself)
+}
+
+func hosted(s string, schemes []string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" {
+		return "", errWant
+	}
+	return s, nil
+}
+
+// links takes up to most different URLs with commas between them.
+func links(at func(*Config) *[]string, most int, schemes ...string) field {
+	want := fmt.Sprintf("up to %d different URLs with commas between them, each beginning with %s://", most, strings.Join(schemes, ":// or "))
+	return newField(want, at, func(s string) ([]string, error) {
+		return items(s, func(item string, before []string) (string, error) {
+			if len(before) == most || slices.Contains(before, item) {
+				return "", errWant
+			}
+			return hosted(item, schemes)
+		})
+	}, func(list []string) string { return join(list, itself) })
 }
 
 // postgres takes a connection URL. A host is not needed: it may be a socket,

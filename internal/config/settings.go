@@ -180,14 +180,14 @@ var Settings = []Setting{
 	},
 	{
 		Name: "SQS_QUEUE_URL", Group: "Queue",
-		Meaning: "The SQS queue that carries wake-ups to the workers. Not set: the database does.",
-		Where:   "AWS console, SQS, the queue's details.",
-		field:   link(func(c *Config) *string { return &c.SQSQueueURL }, "https", "http"),
+		Meaning: "The SQS queue that carries wake-ups to the workers. Several, the most urgent first, are a queue for each priority; the last takes those below it. Not set: the database does.",
+		Where:   "`directorybolt queue create`, or AWS console, SQS, the queue's details.",
+		field:   links(func(c *Config) *[]string { return &c.SQSQueueURLs }, 4, "https", "http"),
 	},
 	{
 		Name: "SQS_DLQ_URL", Group: "Queue",
 		Meaning: "The dead letter queue that belongs to SQS_QUEUE_URL.",
-		Where:   "AWS console, SQS, the queue's details.",
+		Where:   "`directorybolt queue create`, or AWS console, SQS, the queue's details.",
 		field:   link(func(c *Config) *string { return &c.SQSDLQURL }, "https", "http"),
 	},
 	{

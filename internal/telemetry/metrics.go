@@ -32,11 +32,13 @@ type Metrics struct {
 	workersLive, lifelines                 prometheus.Gauge
 	lastPass                               *prometheus.GaugeVec
 
-	letters                    *prometheus.GaugeVec
-	lettersValue, queueLetters prometheus.Gauge
-	dlqPassesFailed            prometheus.Counter
-	dlqPassSeconds             prometheus.Histogram
-	requestSeconds             *prometheus.HistogramVec
+	letters                               *prometheus.GaugeVec
+	lettersValue, queueLetters            prometheus.Gauge
+	dlqPassesFailed                       prometheus.Counter
+	dlqPassSeconds                        prometheus.Histogram
+	requestSeconds                        *prometheus.HistogramVec
+	hintsRelayed, hintsEnded, queueFailed *prometheus.CounterVec
+	hintsHeld                             prometheus.Gauge
 }
 
 // Family describes one metric, for docs/telemetry.md.
@@ -87,6 +89,10 @@ func NewMetrics() *Metrics {
 	m.queueLetters = m.gauge("sqs_dlq_messages", "Messages in the dead letter queue of SQS, received ones included, as it estimates them.")
 	m.dlqPassesFailed = m.counters("dlq_passes_failed_total", "Passes of the dead letter monitor that ended in an error.").WithLabelValues()
 	m.dlqPassSeconds = m.histogram("dlq_pass_seconds", "Duration of a pass of the dead letter monitor.")
+	m.hintsRelayed = m.counters("hints_relayed_total", "Hints taken from the outbox: sent to the queue, unneeded since their job has ended, or refused and to be tried again.", "outcome")
+	m.hintsEnded = m.counters("hints_ended_total", "Messages received from the queue, by how they ended. Settled is the usual end; poison is counted each time it comes.", "outcome")
+	m.hintsHeld = m.gauge("hints_held", "Messages held until their job is settled.")
+	m.queueFailed = m.counters("queue_failures_total", "Calls that the queue did not answer or refused, beyond what was tried again at once.", "verb")
 
 	// A counter that is there from the start shows its first increase.
 	for _, s := range directory.SubmissionStates {
@@ -232,6 +238,34 @@ func (m *Metrics) DLQPass(took time.Duration, err error) {
 		return
 	}
 	m.lastPass.WithLabelValues(job.MonitorDLQ).SetToCurrentTime()
+}
+
+// HintsRelayed tells of n hints taken from the outbox.
+func (m *Metrics) HintsRelayed(outcome string, n int) {
+	if m != nil {
+		m.hintsRelayed.WithLabelValues(outcome).Add(float64(n))
+	}
+}
+
+// HintEnded tells how a message of the queue ended.
+func (m *Metrics) HintEnded(outcome string) {
+	if m != nil {
+		m.hintsEnded.WithLabelValues(outcome).Inc()
+	}
+}
+
+// HintsHeld tells how many messages are held.
+func (m *Metrics) HintsHeld(n int) {
+	if m != nil {
+		m.hintsHeld.Set(float64(n))
+	}
+}
+
+// QueueFailed tells of a call that the queue did not perform.
+func (m *Metrics) QueueFailed(verb string) {
+	if m != nil {
+		m.queueFailed.WithLabelValues(verb).Inc()
+	}
 }
 
 // SubmissionEnded tells in which state a try left its submission.
