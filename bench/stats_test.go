@@ -90,3 +90,20 @@ func TestEveryPlannedTaskIsKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestTheSummaryMarksWhatWasDisturbed(t *testing.T) {
+	f := found(0, 0.5, 0)
+	f.Contenders[0].Task.Store, f.Contenders[0].column, f.Contenders[1].column = "sqlite", oursColumn, bestColumn
+	f.rows = []row{
+		{what: "a drain, jobs/s", metrics: []string{"jobs/s"}, target: "3 ×"},
+		{what: "a share", metrics: []string{"jobs/s"}, itself: true},
+	}
+	text := (&report{Rounds: 3, Findings: []*finding{f}}).markdown()
+	for _, want := range []string{
+		"| a drain, jobs/s, SQLite ¹ | 20 | 5 |  | 4 × | 3 × |\n", "| a share, SQLite ¹ | 4 |  |  |  |  |\n", "\n¹ fewer rounds",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}
