@@ -13,11 +13,12 @@ import (
 type dlqRedriveCmd struct {
 	IDs []string `arg:"" optional:"" name:"id" help:"Ids of jobs, or of letters."`
 	letterFlags
-	All    bool `help:"All open dead letters."`
-	DryRun bool `help:"Say what would be redriven, by reason; change nothing."`
-	Canary bool `help:"One first, then five, then a tenth, then the rest; stop when the same failure comes back."`
-	Rate   int  `placeholder:"N" help:"At most so many a second."`
-	Force  bool `help:"Also jobs that were redriven REDRIVE_CAP times already."`
+	All      bool `help:"All open dead letters."`
+	DryRun   bool `help:"Say what would be redriven, by reason; change nothing."`
+	Canary   bool `help:"One first, then five, then a tenth, then the rest; stop when the same failure comes back."`
+	Rate     int  `placeholder:"N" help:"At most so many a second."`
+	Messages bool `help:"Instead of jobs: messages of the SQS dead letter queue that name none go back to their queue."`
+	Force    bool `help:"Also jobs that were redriven REDRIVE_CAP times already."`
 	acting
 }
 
@@ -42,9 +43,11 @@ func (c dlqRedriveCmd) Run(ctx context.Context, a *app) error {
 	}
 	filtered := c.given() || c.All
 	switch {
+	case c.Messages && (filtered || len(c.IDs) > 0 || c.Canary):
+		return usage(errors.New("--messages goes alone"), "the queue moves all of them, without a choice; --rate slows it")
 	case len(c.IDs) > 0 && (filtered || c.Canary || c.Rate != 0):
 		return usage(errors.New("ids and filters do not go together"), "name letters, or select them")
-	case len(c.IDs) == 0 && !filtered:
+	case len(c.IDs) == 0 && !filtered && !c.Messages:
 		return usage(errors.New("nothing is selected"), "name jobs, or give --signature, --customer, --kind, --since or --all")
 	case c.Rate < 0:
 		return usage(fmt.Errorf("--rate %d is out of range", c.Rate), "letters a second, 1 or more")
@@ -52,6 +55,9 @@ func (c dlqRedriveCmd) Run(ctx context.Context, a *app) error {
 	redriveCap := settings.RedriveCap
 	if c.Force {
 		redriveCap = 0
+	}
+	if c.Messages {
+		return c.messages(ctx, a)
 	}
 	return a.withStore(ctx, func(s backend) error {
 		if len(c.IDs) > 0 {
