@@ -126,15 +126,8 @@ func (c dlqRedriveCmd) campaign(ctx context.Context, a *app, s backend, f job.Le
 	if err != nil {
 		return err
 	}
-	said := time.Now()
 	p, err := deadletter.Campaign{
-		Store: s, Filter: f, By: c.by(), Rate: c.Rate, Canary: c.Canary,
-		Tell: func(p deadletter.Progress) {
-			if time.Since(said) >= time.Second {
-				said = time.Now()
-				a.say("%s", progressText(p))
-			}
-		},
+		Store: s, Filter: f, By: c.by(), Rate: c.Rate, Canary: c.Canary, Tell: sayProgress(a, time.Now()),
 	}.Run(ctx)
 	// What was done must be told also when a signal ended it.
 	told := c.tell(context.WithoutCancel(ctx), a, s, p, began)
@@ -149,10 +142,37 @@ func (c dlqRedriveCmd) campaign(ctx context.Context, a *app, s backend, f job.Le
 	return nil
 }
 
+// sayProgress says how far a campaign is, where that takes long: once a second while
+// it gets further, and every ten while it only waits.
+func sayProgress(a *app, said time.Time) func(deadletter.Progress) {
+	var last deadletter.Progress
+	return func(p deadletter.Progress) {
+		if since := time.Since(said); since < time.Second || p == last && since < 10*time.Second {
+			return
+		}
+		said, last = time.Now(), p
+		a.say("%s", progressText(p))
+	}
+}
+
 func progressText(p deadletter.Progress) string {
 	text := fmt.Sprintf("redriven %d of %d", p.Redriven, p.Total)
 	if p.Waiting > 0 {
 		text += fmt.Sprintf(", waiting for the outcome of %d", p.Waiting)
+	}
+	return text + outcomeText(p)
+}
+
+// outcomeText is what a careful campaign knows of outcomes.
+func outcomeText(p deadletter.Progress) string {
+	text := ""
+	for _, o := range []struct {
+		n    int64
+		what string
+	}{{p.Done, "done"}, {p.Returned, "came back"}, {p.Others, "failed otherwise"}} {
+		if o.n > 0 {
+			text += fmt.Sprintf(", %d %s", o.n, o.what)
+		}
 	}
 	return text
 }
@@ -173,7 +193,7 @@ func (c dlqRedriveCmd) tell(ctx context.Context, a *app, s backend, p deadletter
 	if a.JSON {
 		return a.object(sum)
 	}
-	if err := a.printf("redriven %s\n", count(int(p.Redriven), "letter")); err != nil {
+	if err := a.printf("redriven %s%s\n", count(int(p.Redriven), "letter"), outcomeText(p)); err != nil {
 		return err
 	}
 	if p.Stopped != "" {
