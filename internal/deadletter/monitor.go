@@ -32,6 +32,7 @@ type Store interface {
 type Config struct {
 	Store    Store             // required
 	Queue    queue.DeadLetters // nil: letters are in the store alone
+	Alerts   Alerts            // what people were told; nil: not known
 	Interval time.Duration     // between two checks; 5 min
 	Tend     time.Duration     // between two looks at the store alone; 1 s
 	Log      *slog.Logger      // nil: slog.Default()
@@ -130,7 +131,7 @@ func (m *Monitor) Check(ctx context.Context) (Result, error) {
 }
 
 func (m *Monitor) check(ctx context.Context, r *Result) error {
-	faults := []error{m.tend(ctx, r), m.measure(ctx, r)}
+	faults := []error{m.tend(ctx, r)}
 	if m.Queue != nil {
 		looked := m.look(ctx, r)
 		faults = append(faults, looked, m.sight(ctx, looked))
@@ -138,7 +139,7 @@ func (m *Monitor) check(ctx context.Context, r *Result) error {
 			faults = append(faults, m.expire(ctx, r))
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, m.retell(ctx), m.measure(ctx, r))...)
 }
 
 // measure counts what is open.

@@ -51,5 +51,5 @@ func (m *Monitor) report(ctx context.Context, r Result) {
 		return
 	}
 	m.Log.InfoContext(ctx, "dead letters counted", "open", r.Depth.Open, "value_cents", r.Depth.ValueCents, "in_flight", r.Depth.InFlight,
-		"oldest", r.Depth.Oldest, "queued", r.Queued.Total())
+		"queued", r.Queued.Total())
 }
