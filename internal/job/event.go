@@ -48,13 +48,14 @@ const (
 	EventShortfall           = "shortfall"
 	EventQueueBlind          = "queue.blind"     // nobody sees the dead letter queue
 	EventQueueSeen           = "queue.seen"      // somebody sees it again
-	EventLetterUntold        = "letter.untold"   // open, and no alert spoke of it
 	EventLetterSeen          = "letter.seen"     // in the dead letter queue, and kept; it names no job
 	EventLetterExpiring      = "letter.expiring" // the queue deletes it soon
 	EventLetterExpired       = "letter.expired"
 	EventLetterRedriven      = "letter.redriven" // a message that names no job went back to its queue
 	EventLetterPurged        = "letter.purged"
 	EventLetterMovedBack     = "letter.moved_back" // a dead letter's message was put into the queue by hand
+	EventOrphanFound         = "orphan.found"
+	EventMonitorSilent       = "monitor.silent"
 )
 
 // ActorSystem is the actor of what nobody asked for in person.

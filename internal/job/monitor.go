@@ -12,6 +12,10 @@ type Passes interface {
 	// gives At and GoodAt.
 	RecordPass(ctx context.Context, p MonitorPass) error
 
+	// LeavePasses says that p's process looks no more because it was told to go: it is
+	// not silent. A process that left and looks again is back.
+	LeavePasses(ctx context.Context, monitor string, process ID) error
+
 	// MonitorPasses lists what is kept, the latest first.
 	MonitorPasses(ctx context.Context) ([]MonitorPass, error)
 }
@@ -30,6 +34,8 @@ type MonitorPass struct {
 	PID     int              `json:"pid"`
 	At      time.Time        `json:"at"`
 	GoodAt  time.Time        `json:"good_at,omitzero"` // of the latest that had no error
+	LeftAt  time.Time        `json:"left_at,omitzero"` // it left in order
+	Every   time.Duration    `json:"every_ns"`         // between two passes, as it means to
 	Took    time.Duration    `json:"took_ns"`
 	Error   string           `json:"error,omitempty"` // empty: the pass was good
 	Passes  int64            `json:"passes"`          // since the process began

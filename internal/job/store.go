@@ -21,6 +21,9 @@ type Store interface {
 	Keeper
 	Waker
 	Passes
+	Orphans
+	Findings
+	Rollups
 	Teller
 	Letters
 	Postbox
@@ -42,7 +45,7 @@ type Claimer interface {
 	// fence and attempt each one more. By priority, then due time; every tenth
 	// claim takes the oldest due, so nobody starves. Paused and quarantined jobs
 	// are passed over. No job is handed out twice. No work is an empty slice.
-	// A worker that is retired or whose lease is over gets ErrRetired.
+	// A worker that is retired, that nobody knows, or whose lease is over gets ErrRetired.
 	Claim(ctx context.Context, r ClaimRequest) ([]Job, error)
 
 	// HasQuarantined reports whether a quarantined job of these kinds could be

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -92,10 +93,10 @@ func (s *Store) orRetired(ctx context.Context, worker job.ID, jobs []job.Job, er
 		return jobs, err
 	}
 	w, err := s.standing(ctx, worker)
-	if err != nil {
+	if err != nil && !errors.Is(err, job.ErrNotFound) {
 		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
-	if !w.leased {
+	if !w.leased { // nobody is: it never registered, or its row is lost
 		return nil, fmt.Errorf("claim jobs: worker %s: %w", worker, job.ErrRetired)
 	}
 	return nil, nil

@@ -70,6 +70,9 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 			break
 		}
 	}
+	if err := s.pruneRollups(ctx, now, r.Batch); err != nil {
+		return p, err
+	}
 	_, err = changed(ctx, s, "prune archive", "PruneArchive", now.Add(-r.Archive))
 	return p, err
 }

@@ -12,6 +12,10 @@ type statements struct {
 	DropParked, ListUndelivered, GetChannel, SaveChannel, ListBacklogs, PruneDeliveries                              string
 	// events.sql
 	RecordEvents, JobEvents, PruneJobEvents, PruneEvents string
+	// findings.sql
+	FindUnknownOwners, FindUnclaimed, FindUnsent, FindHintsWithoutJob, FindJobsWithoutHint, FindUndecided string
+	FindUnbalanced, RetireUnknownOwners, DropHints, HintAgain, EndUndecided                               string
+	NoteFindings, ForgetFinding, ListFindings, TakeTurn                                                   string
 	// jobs.sql
 	EnqueueJobs, EnqueuedBefore, ClaimGuard, ClaimJobs, ClaimOldest, ClaimQuarantined  string
 	HasQuarantined, CompleteJobs, RunningJob, FailJob, ReleaseJobs, SnoozeJob          string
@@ -24,7 +28,7 @@ type statements struct {
 	ResolveLetters, UnsettledLetters, SettleLetters, StaleLetters, ClosedGroups, CloseGroup        string
 	TakeLetters, MarkLettersCopied, NoteSightings, KnownMessage, KeepMessage, ExpiringLetters      string
 	WarnExpiring, ExpireLetters, RenewCopies, PruneLetters, AddJournal, ListJournal                string
-	RedriveOutcomes, WarnedLetters, CloseWarnings                                                  string
+	RedriveOutcomes                                                                                string
 	// keys.sql
 	AddKey, GetKey, ListKeys, RevokeKey, EndSessionsOfKey, KeysUsed string
 	AddSession, EndOldSessions, SessionKey, EndSession              string
@@ -33,13 +37,15 @@ type statements struct {
 	// limits.sql
 	ReadRateLimit, WriteRateLimit, SweepRateLimits, KeepSecret, ReadSecret string
 	// monitors.sql
-	RecordPass, ListPasses, PrunePasses string
+	RecordPass, LeavePasses, ListPasses, PrunePasses string
 	// outbox.sql
 	AddMessages, TellNotice, TakeMessages, MarkMessagesSent, PruneOutbox string
 	// pacing.sql
 	GetPacing, ReserveTurn, ReportTurn string
 	// pauses.sql
 	PauseScope, ResumeScope, ListPauses string
+	// rollups.sql
+	AddFacts, ListRollups, FoldRollups, DropFolded, PruneRollups string
 	// submissions.sql
 	PlanSubmissions, RecordPlan, ListSubmissions, GetSubmission, HeldDirectories, IntendSubmission string
 	SettleSubmission, ObserveSubmission                                                            string
