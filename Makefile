@@ -11,13 +11,14 @@ TOOLS := bin/tools
 # Runs a command with one throwaway Postgres, which all test packages share.
 TESTPG := go run ./internal/dbtest/cmd/testpg --
 
-# How many packages are tested at once, how long one of them may take, and how
-# long each fuzz target runs; which benchmarks, which packages. GOTESTFLAGS adds
+# How many packages are tested at once, how long one of them may take, how long
+# each fuzz target runs, how far the random walks go; which benchmarks, which packages. GOTESTFLAGS adds
 # to `go test`.
 TEST_PARALLEL ?= 2
 TEST_TIMEOUT  ?= 20m
 FUZZTIME      ?= 10s
 BENCH         ?= .
+STEPS         ?= 100000
 PKG           ?= ./...
 
 .PHONY: help
@@ -46,6 +47,11 @@ lint: $(TOOLS)/staticcheck $(TOOLS)/golangci-lint ## format, vet, staticcheck, g
 	$(TOOLS)/staticcheck ./...
 	$(TOOLS)/golangci-lint run ./...
 	shellcheck .ci/run $$(find scripts deploy -name '*.sh' 2>/dev/null)
+
+.PHONY: walk
+walk: ## the random walks beside a model, on both stores, STEPS (100000) steps each
+	scripts/need.sh postgresql
+	STORETEST_STEPS=$(STEPS) $(TESTPG) go test -run '^TestModel$$' -count 1 -v -timeout 24h ./internal/store/sqlite ./internal/store/postgres
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (10s)

@@ -19,7 +19,7 @@ const stepsAWalk = 200
 // step, with a model of a few lines. It holds that no stale write is ever
 // accepted, that what is final stays so but for a redrive, that budgets are never
 // exceeded, that the fence of a job only grows and by one, that a job has one
-// live lease at most, and that the counts add up.
+// live lease at most, and that the counts add up. Worker rows get lost on the way.
 //
 // STORETEST_STEPS overrides how many steps are made. A failure prints the seed
 // that repeats it with -rapid.seed.

@@ -35,6 +35,7 @@ type walkWorker struct {
 	overAt  float64 // hour at which its lease is over
 	retired bool
 	inOrder bool // it left in order: what it ran is not counted
+	lost    bool // its row is gone, and nobody knows it
 }
 
 var walkCustomers = []job.ID{job.NewID(), job.NewID()}
@@ -54,7 +55,8 @@ func (w *walk) steps() []func(*rapid.T) {
 		w.claim, w.claim, w.claim, w.claim, w.claim, w.claim, w.claim, w.claim,
 		w.claim, w.claim, w.claim, w.claim, w.claim, w.claim, w.claim, w.claim,
 		w.complete, w.release, w.release, w.fail, w.fail, w.fail, w.snooze, w.snooze, w.progress,
-		w.retire, w.retire, w.retire, w.retireExpired, w.recover, w.recover, w.recover, w.recoverStalled,
+		w.retire, w.retire, w.retire, w.retireExpired, w.recover, w.recover, w.recover, w.recoverStalled, w.recoverJob,
+		w.lose, w.adopt, w.adopt,
 		w.cancel, w.cancelRunning, w.redrive, w.redrive, w.pause, w.pause,
 	}
 }
@@ -230,7 +232,7 @@ func walkLease(hours int) time.Duration { return time.Duration(hours)*time.Hour 
 
 func (w *walk) over(hours int) float64 { return float64(w.hour+hours) + 0.5 }
 
-func (w *walk) live(x *walkWorker) bool { return !x.retired && float64(w.hour) < x.overAt }
+func (w *walk) live(x *walkWorker) bool { return !x.retired && !x.lost && float64(w.hour) < x.overAt }
 
 func (w *walk) claim(t *rapid.T) {
 	x := pick(t, "worker", w.workers, w.live)
@@ -240,7 +242,7 @@ func (w *walk) claim(t *rapid.T) {
 	}
 	got, err := w.store(t).Claim(w.ctx, r)
 	if !w.live(x) {
-		w.fails("claim of a worker whose lease is over", err, job.ErrRetired)
+		w.fails("claim of a worker that is gone", err, job.ErrRetired)
 		w.equal("jobs of it", len(got), 0)
 		return
 	}
@@ -288,7 +290,11 @@ func (w *walk) beat(t *rapid.T) {
 	}
 	hours := 2 + even(t, "lease", 7)
 	p, err := w.store(t).Beat(w.ctx, x.id, walkLease(hours), held)
-	if x.retired {
+	switch {
+	case x.lost:
+		w.fails("beat of a worker that nobody knows", err, job.ErrNotFound)
+		return
+	case x.retired:
 		w.fails("beat of a retired worker", err, job.ErrRetired)
 		return
 	}
@@ -324,7 +330,11 @@ func (w *walk) retire(t *rapid.T) {
 	x := pick(t, "worker", w.workers, func(x *walkWorker) bool { return !x.retired && w.runs(x) })
 	cause := []string{job.RetiredLockLost, job.RetiredLockLost, job.RetiredStopped}[even(t, "cause", 3)]
 	err := w.store(t).Retire(w.ctx, x.id, cause, staff)
-	if x.retired {
+	switch {
+	case x.lost:
+		w.fails("retirement of a worker that nobody knows", err, job.ErrNotFound)
+		return
+	case x.retired:
 		w.fails("a second retirement", err, job.ErrState)
 		return
 	}
@@ -343,7 +353,7 @@ func (w *walk) retireExpired(t *rapid.T) {
 		x.retired = true
 	}
 	for _, x := range w.workers {
-		if !x.retired && !w.live(x) {
+		if !x.retired && !x.lost && !w.live(x) {
 			w.Errorf("left a worker at hour %d whose lease was over at %v", w.hour, x.overAt)
 		}
 	}
@@ -367,14 +377,95 @@ func (w *walk) recover(t *rapid.T) {
 		if j.State != job.InProgress || !owner.retired {
 			w.Fatalf("recovered a job that is %s, owner retired: %t", j.State, owner.retired)
 		}
-		if owner.inOrder {
-			j.Attempt--
-			w.pending(j, time.Time{})
-		} else if w.crashed(j); j.State == job.Pending && j.Crashes == 1 && j.DueAt.After(w.now()) {
+		w.takenBack(j, owner, r)
+		if !owner.inOrder && j.State == job.Pending && j.Crashes == 1 && j.DueAt.After(w.now()) {
 			w.Errorf("the first recovery has a backoff until %s, now %s", j.DueAt, now)
 		}
-		w.equal("recovered", []any{r.State, r.Fence, r.Crashes, r.Quarantined}, []any{j.State, j.Fence, j.Crashes, j.Quarantined})
 	}
+}
+
+// takenBack moves the model's job as the store moved it from a retired owner.
+func (w *walk) takenBack(j *walkJob, owner *walkWorker, r job.RecoveredJob) {
+	if owner.inOrder {
+		j.Attempt--
+		w.pending(j, time.Time{})
+	} else {
+		w.crashed(j)
+	}
+	w.equal("recovered", []any{r.State, r.Fence, r.Crashes, r.Quarantined}, []any{j.State, j.Fence, j.Crashes, j.Quarantined})
+}
+
+// recoverJob is a person who names a job, stale or not. What stands still does so by
+// the row's own account.
+func (w *walk) recoverJob(t *rapid.T) {
+	threshold := walkLease(1 + even(t, "threshold", 3))
+	j := pick(t, "job", w.jobs, func(j *walkJob) bool { return j.State == job.InProgress })
+	still := w.job(j.ID).ProgressAt.Before(w.now().Add(-threshold))
+	r, err := w.store(t).RecoverJob(w.ctx, j.ID, threshold, staff)
+	switch owner := w.ownerOf(j); {
+	case owner == nil || !owner.retired && !(w.live(owner) && still):
+		w.fails("recovery of a job that is not stale", err, job.ErrState)
+	case owner.retired:
+		w.must(err)
+		w.takenBack(j, owner, r)
+	default:
+		w.must(err)
+		w.crashed(j)
+		w.equal("taken", []any{r.State, r.Fence, r.Crashes, r.Quarantined}, []any{j.State, j.Fence, j.Crashes, j.Quarantined})
+	}
+}
+
+// ownerOf is the worker that runs the job; nil: nobody.
+func (w *walk) ownerOf(j *walkJob) *walkWorker {
+	if j.State != job.InProgress {
+		return nil
+	}
+	return w.workerOf(j.WorkerID)
+}
+
+// lose deletes a worker's row behind the store's back.
+func (w *walk) lose(t *rapid.T) {
+	x := pick(t, "worker", w.workers, func(x *walkWorker) bool { return !x.retired && w.runs(x) })
+	if x.retired || x.lost {
+		return
+	}
+	w.bed.lose("workers", x.id)
+	x.lost = true
+}
+
+// adopt retires the owners that nobody knows, and no others.
+func (w *walk) adopt(t *rapid.T) {
+	s := w.store(t)
+	found, err := s.FindOrphans(w.ctx, job.OrphanOwner, 0, 1000)
+	w.must(err)
+	want := map[string]int64{}
+	for _, x := range w.workers {
+		if x.lost && w.runs(x) {
+			want[x.id.String()] = w.running(x)
+		}
+	}
+	got := map[string]int64{}
+	for _, f := range found {
+		got[f.Subject] = f.Count
+	}
+	w.equal("owners that nobody knows, and their jobs", got, want)
+	n, err := s.MendOrphans(w.ctx, job.OrphanOwner, 0, found)
+	w.must(err)
+	w.equal("owners retired", n, len(want))
+	for _, f := range found {
+		x := w.workerOf(f.WorkerID)
+		x.lost, x.retired, x.inOrder = false, true, false
+	}
+}
+
+// running counts the jobs that the worker owns.
+func (w *walk) running(x *walkWorker) (n int64) {
+	for _, j := range w.jobs {
+		if j.State == job.InProgress && j.WorkerID == x.id {
+			n++
+		}
+	}
+	return n
 }
 
 // recoverStalled takes what stands still by the rows' own account: the model keeps
