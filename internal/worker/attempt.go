@@ -144,6 +144,7 @@ func (t *tenure) fail(a *attempt, err error) {
 		if state == job.Pending {
 			return "retry", nil
 		}
+		t.tally.Count(job.FactFailed, a.job.Kind, 1)
 		return "fail", nil
 	})
 }

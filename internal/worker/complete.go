@@ -77,13 +77,16 @@ func (t *tenure) completed(batch []*attempt, lost []job.Lease) {
 	for _, l := range lost {
 		gone[l.JobID] = true
 	}
+	done := make([]*attempt, 0, len(batch))
 	for _, a := range batch {
 		if gone[a.job.ID] {
 			t.Metrics.LeaseLost(a.job.Kind)
 			continue
 		}
+		done = append(done, a)
 		t.Metrics.JobEnded(a.job.Kind, "complete", "", time.Since(a.begun))
 	}
+	t.countCompleted(done)
 	if len(lost) > 0 {
 		t.Log.Info("completions refused, their leases were lost", "count", len(lost), "job_id", lost[0].JobID, "fence", lost[0].Fence)
 	}

@@ -57,6 +57,7 @@ func (t *tenure) beat(ctx context.Context) error {
 	begun, sent := time.Now(), t.clock()
 	pulse, err := t.Store.Beat(ctx, t.id, t.Lease, held)
 	t.Metrics.Beat(time.Since(begun), err == nil)
+	t.countBeat(sent, err)
 	if err != nil {
 		for _, a := range progressed {
 			a.progressed.Store(true)

@@ -15,6 +15,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/seldom"
+	"github.com/directorybolt/directorybolt/internal/tally"
 )
 
 // Store is what a pool needs of a job store.
@@ -40,6 +41,7 @@ type Config struct {
 	DrainGrace  time.Duration // for running jobs to end at shutdown; 25 s; less than the lease may cut a post
 
 	Backoff backoff.Policy // between attempts
+	Rollups job.Rollups    // keeps sums for reports; nil: nobody does
 	Version string         // of the binary, for the workers table
 	Log     *slog.Logger   // nil: slog.Default()
 	Metrics Metrics        // nil: none
@@ -119,6 +121,8 @@ type Pool struct {
 	serving atomic.Pointer[tenure] // nil: there is none
 
 	registerFails, beatFails, claimFails, lifelineFails seldom.Line
+
+	tally tally.Tally // what reports want to know, until it is handed over
 }
 
 // New checks c and builds a pool; nothing runs before [Pool.Run].
@@ -210,6 +214,7 @@ func (t *tenure) register(ctx context.Context) error {
 	}, t.Lease)
 	if err == nil {
 		t.extend(sent)
+		t.counted = sent
 	}
 	return err
 }

@@ -28,7 +28,8 @@ const stragglerGrace = 2 * time.Second
 type tenure struct {
 	*Pool
 	id       job.ID
-	deadline atomic.Int64 // when the lease is over, on the pool's clock
+	deadline atomic.Int64  // when the lease is over, on the pool's clock
+	counted  time.Duration // up to when the lease is counted as uptime, on the pool's clock; the heart's
 
 	attempts context.Context // parent of every attempt's context
 	abort    context.CancelCauseFunc
@@ -131,6 +132,7 @@ func (t *tenure) serve(ctx context.Context) error {
 	stopHeart()
 	<-beats
 	t.errands.Wait()
+	t.handOver()
 	if ctx.Err() != nil {
 		return nil
 	}
