@@ -24,6 +24,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/seldom"
+	"github.com/directorybolt/directorybolt/internal/tally"
 )
 
 // MaxInterval bounds the time between two passes, whatever is configured: the
@@ -45,12 +46,18 @@ type Config struct {
 	Store     job.Recoverer // required
 	Lifelines job.Lifelines // tells of deaths between passes; nil: nobody does
 	Passes    job.Passes    // keeps the proof of each pass; nil: nobody
+	Rollups   job.Rollups   // keeps sums for reports; nil: nobody does
+	Orphans   Orphanage     // finds what nobody would come to; nil: nobody looks for that
 	Interval  time.Duration // between passes; 5 s, at most MaxInterval
 	Lease     time.Duration // of the workers; 20 s
 
 	// StallAfter is how long a job may go without progress. Zero: for ever. Progress
 	// travels with the beat, so less than a Lease means a Lease.
 	StallAfter time.Duration
+
+	// Patience is how long work may be due, or a message unsent, before somebody has
+	// forgotten it; 1 min. Looks for orphans are made twice in this time.
+	Patience time.Duration
 
 	Log     *slog.Logger // nil: slog.Default()
 	Metrics Metrics      // nil: none
@@ -63,6 +70,9 @@ type Metrics interface {
 	WorkerRetired(cause string)
 	JobRecovered(cause string, state job.State)
 	StalePass(took time.Duration, err error)
+	OrphansSeen(kind string, n int)   // of one look
+	OrphansFound(kind string, n int)  // told of
+	OrphansMended(kind string, n int) // by us
 }
 
 // Monitor repeats passes. One goroutine uses it.
@@ -75,6 +85,7 @@ type Monitor struct {
 	looked time.Duration // when the last good pass began; zero: there was none
 	spare  time.Duration // nobody is judged before
 	proof  proof
+	tally  tally.Tally // what reports want to know, until it is handed over
 }
 
 // New builds a monitor; nothing runs before Run or Pass.
@@ -88,6 +99,9 @@ func New(c Config) *Monitor {
 	}
 	if c.StallAfter > 0 {
 		c.StallAfter = max(c.StallAfter, c.Lease)
+	}
+	if c.Patience <= 0 {
+		c.Patience = Patience
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -105,6 +119,7 @@ func New(c Config) *Monitor {
 type Result struct {
 	Retired   []job.Worker       // workers found dead in this pass
 	Recovered []job.RecoveredJob // jobs pending again, or failed with the crash budget spent
+	Orphans   []job.Finding      // told of in this pass
 }
 
 // Run repeats passes until ctx ends, with jitter so that several monitors do not
@@ -125,6 +140,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				next.Stop()
+				m.leave(ctx)
+				m.handOver(context.WithoutCancel(ctx), leaveTimeout)
 				return nil
 			case dead := <-m.deaths:
 				m.mourn(ctx, m.allDead(dead)...)
@@ -136,13 +153,22 @@ func (m *Monitor) Run(ctx context.Context) error {
 }
 
 // Pass retires the workers whose lease is over and moves the jobs of all retired
-// workers, and those that make no progress. What it did before an error is in the
+// workers, and those that make no progress; and it looks for orphans, which decides
+// nothing about workers even when it fails. What it did before an error is in the
 // result. A pass that could not be recorded has failed: others think that nobody watches.
 func (m *Monitor) Pass(ctx context.Context) (Result, error) {
 	begun := time.Now()
+	adopted, lost := m.adopt(ctx)
 	r, err := m.pass(ctx)
+	orphans, blind := m.seek(ctx)
+	r.Orphans = append(adopted, orphans...)
+	err = errors.Join(err, lost, blind)
 	err = errors.Join(err, m.record(ctx, r, time.Since(begun), err))
 	m.Metrics.StalePass(time.Since(begun), err)
+	m.count(r, err)
+	if m.tally.Due() {
+		m.handOver(ctx, callTimeout)
+	}
 	m.report(ctx)
 	return r, err
 }
@@ -271,3 +297,6 @@ type noMetrics struct{}
 func (noMetrics) WorkerRetired(string)           {}
 func (noMetrics) JobRecovered(string, job.State) {}
 func (noMetrics) StalePass(time.Duration, error) {}
+func (noMetrics) OrphansSeen(string, int)        {}
+func (noMetrics) OrphansFound(string, int)       {}
+func (noMetrics) OrphansMended(string, int)      {}

@@ -28,6 +28,7 @@ const lease = 20 * time.Second
 type ward struct {
 	*sqlite.Store
 	t       *testing.T
+	path    string
 	offset  atomic.Int64
 	retire  error // of RetireExpired, in place of the store's answer
 	recover error // of Recover
@@ -35,10 +36,10 @@ type ward struct {
 
 func newWard(t *testing.T) *ward {
 	t.Helper()
-	w := &ward{t: t}
+	w := &ward{t: t, path: filepath.Join(t.TempDir(), "jobs.db")}
 	var err error
 	w.Store, err = sqlite.Open(t.Context(), sqlite.Config{
-		Path:  filepath.Join(t.TempDir(), "jobs.db"),
+		Path:  w.path,
 		Clock: func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) },
 	})
 	if err != nil {

@@ -52,6 +52,41 @@ func TestEachPassIsKeptWithWhatItFound(t *testing.T) {
 	}
 }
 
+func TestWhatAMonitorDidIsInTheSumsWhenItLeft(t *testing.T) {
+	w := newWard(t)
+	m := w.monitor()
+	m.Rollups = w
+	w.worker(3)
+	w.pass(m)
+	w.advance(lease + time.Second)
+	w.looksGood(m)
+	w.pass(m)
+	w.recover = errors.New("store is busy")
+	if _, err := m.Pass(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	m.handOver(t.Context(), time.Minute)
+	for name, want := range map[string]int64{
+		job.FactPasses + " stale": 2, job.FactPassesFailed + " stale": 1,
+		job.FactRetired + " lease_expired": 1, job.FactRecovered + " lease_expired": 3,
+	} {
+		name, label, _ := strings.Cut(name, " ")
+		rs, err := w.Rollups(t.Context(), name, time.Unix(0, 0), time.Now().Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum int64
+		for _, r := range rs {
+			if r.Labels == label {
+				sum += r.Value
+			}
+		}
+		if sum != want {
+			t.Errorf("%s of %s: %d, want %d", name, label, sum, want)
+		}
+	}
+}
+
 // forgetful is a store that takes no passes.
 type forgetful struct{ *ward }
 

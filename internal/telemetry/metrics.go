@@ -32,6 +32,8 @@ type Metrics struct {
 	workersLive, lifelines                 prometheus.Gauge
 	lastPass                               *prometheus.GaugeVec
 
+	orphanMetrics
+
 	letters                               *prometheus.GaugeVec
 	lettersValue, queueLetters            prometheus.Gauge
 	dlqPassesFailed                       prometheus.Counter
@@ -83,6 +85,7 @@ func NewMetrics() *Metrics {
 	m.lifelines = m.gauge("lifelines_held", "Lifelines that this process holds: 1 for a worker whose death others see at once, 0 where only its lease tells.")
 	m.lastPass = m.gauges("monitor_last_pass_timestamp_seconds", "When the monitor of this process last ended a pass without an error, as Unix time.", "monitor")
 	m.requestSeconds = m.histograms("http_request_seconds", "Duration of an HTTP request, by route, never by path.", fast, "route", "method", "status")
+	m.orphanMetrics = m.aboutOrphans()
 
 	m.letters = m.gauges("dlq_depth", "Dead letters that nobody has decided about, canaries apart, as last counted.", "canary")
 	m.lettersValue = m.gauge("dlq_value_cents", "US cents paid for the jobs of these letters, canaries excluded.")
