@@ -32,6 +32,6 @@ func (dlqMonitorCmd) Run(ctx context.Context, a *app) error {
 		}
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "interval", h.config.DLQCheckInterval)
 		defer h.log.InfoContext(ctx, "stopped")
-		return append(relay, m.Run).run(ctx)
+		return append(relay, m.Run, h.lookout(s).Run).run(ctx)
 	})
 }

@@ -29,6 +29,6 @@ func (staleMonitorCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		return append(relay, h.monitor(s).Run).run(ctx)
+		return append(relay, h.monitor(s).Run, h.lookout(s).Run).run(ctx)
 	})
 }

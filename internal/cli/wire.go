@@ -18,6 +18,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/evidence"
 	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/lookout"
 	"github.com/directorybolt/directorybolt/internal/stale"
 	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
@@ -289,6 +290,7 @@ func (h house) process(ctx context.Context, s backend, catalog *directory.Catalo
 		Poll:        h.config.PollInterval,
 		DrainGrace:  max(h.config.DrainGrace, 1), // zero would be the pool's default
 		Backoff:     h.backoff(),
+		Rollups:     s,
 		Version:     thisBuild().Version,
 		Log:         h.log,
 		Metrics:     h.metrics,
@@ -297,7 +299,7 @@ func (h house) process(ctx context.Context, s backend, catalog *directory.Catalo
 		return nil, err
 	}
 	monitor := h.monitor(s)
-	return &process{worker: pool.Run, services: append(queues, monitor.Run), close: client.Close}, nil
+	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.lookout(s).Run), close: client.Close}, nil
 }
 
 // monitor is the stale monitor, as every process that has one runs it.
@@ -306,11 +308,31 @@ func (h house) monitor(s backend) *stale.Monitor {
 		Store:      s,
 		Lifelines:  s,
 		Passes:     s,
+		Rollups:    s,
+		Orphans:    s,
 		Interval:   h.config.LivenessInterval(),
 		Lease:      h.config.Lease,
 		StallAfter: h.config.StallAfter(),
 		Log:        h.log,
 		Metrics:    h.metrics,
+	})
+}
+
+// lookout watches the monitors of this process and of others; every process that has
+// one runs it.
+func (h house) lookout(s backend) *lookout.Lookout {
+	return lookout.New(lookout.Config{
+		Store:    s,
+		Interval: h.config.LivenessInterval(),
+		Waits: func(ctx context.Context, monitor string) (bool, error) {
+			if monitor != job.MonitorStale {
+				return false, nil
+			}
+			stuck, err := s.Stale(ctx, h.config.StallAfter(), 1)
+			return len(stuck) > 0, err
+		},
+		Log:     h.log,
+		Metrics: h.metrics,
 	})
 }
 

@@ -15,6 +15,8 @@ import (
 const (
 	// callTimeout bounds one call of the store or of the queue.
 	callTimeout = 20 * time.Second
+	// leaveTimeout bounds the goodbye: it must not hold up a process that shall end.
+	leaveTimeout = 2 * time.Second
 	// expiringWithin is how long before a letter is deleted people are warned.
 	expiringWithin = 48 * time.Hour
 )
@@ -32,7 +34,6 @@ type Store interface {
 type Config struct {
 	Store    Store             // required
 	Queue    queue.DeadLetters // nil: letters are in the store alone
-	Alerts   Alerts            // what people were told; nil: not known
 	Interval time.Duration     // between two checks; 5 min
 	Tend     time.Duration     // between two looks at the store alone; 1 s
 	Log      *slog.Logger      // nil: slog.Default()
@@ -102,6 +103,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			m.leave(ctx)
 			return nil
 		case <-time.After(min(m.Tend, time.Until(next))):
 		}
@@ -131,7 +133,7 @@ func (m *Monitor) Check(ctx context.Context) (Result, error) {
 }
 
 func (m *Monitor) check(ctx context.Context, r *Result) error {
-	faults := []error{m.tend(ctx, r)}
+	faults := []error{m.tend(ctx, r), m.measure(ctx, r)}
 	if m.Queue != nil {
 		looked := m.look(ctx, r)
 		faults = append(faults, looked, m.sight(ctx, looked))
@@ -139,7 +141,7 @@ func (m *Monitor) check(ctx context.Context, r *Result) error {
 			faults = append(faults, m.expire(ctx, r))
 		}
 	}
-	return errors.Join(append(faults, m.retell(ctx), m.measure(ctx, r))...)
+	return errors.Join(faults...)
 }
 
 // measure counts what is open.

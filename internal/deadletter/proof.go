@@ -23,7 +23,7 @@ func newProof() proof {
 // record counts a pass and has it kept where others see it.
 func (m *Monitor) record(ctx context.Context, r Result, took time.Duration, failed error) error {
 	p := &m.proof.MonitorPass
-	p.Took, p.Error = took, ""
+	p.Took, p.Error, p.Every = took, "", m.Interval
 	p.Passes++
 	if failed != nil {
 		p.Failed++
@@ -45,11 +45,20 @@ func (m *Monitor) record(ctx context.Context, r Result, took time.Duration, fail
 	return nil
 }
 
+// leave tells others that this monitor was told to go, so that they do not miss it.
+func (m *Monitor) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	if err := m.Store.LeavePasses(ctx, m.proof.Monitor, m.proof.Process); err != nil {
+		m.Log.WarnContext(ctx, "dead letter monitor not signed off, others will miss it", "error", err.Error())
+	}
+}
+
 // report says what a check found, where there was anything.
 func (m *Monitor) report(ctx context.Context, r Result) {
 	if r.Depth.Open == 0 && r.Queued.Total() == 0 && r.Depth.InFlight == 0 {
 		return
 	}
 	m.Log.InfoContext(ctx, "dead letters counted", "open", r.Depth.Open, "value_cents", r.Depth.ValueCents, "in_flight", r.Depth.InFlight,
-		"queued", r.Queued.Total())
+		"oldest", r.Depth.Oldest, "queued", r.Queued.Total())
 }
