@@ -1,12 +1,14 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/stale"
 )
 
 type staleListCmd struct {
@@ -18,7 +20,8 @@ func (staleListCmd) Help() string {
 	return examples("directorybolt stale list", "directorybolt stale list --json | jq .cause")
 }
 
-// Run prints the stuck jobs, those that wait longest first.
+// Run prints the stuck jobs, those that wait longest first, and then what else nobody
+// would come to.
 func (c staleListCmd) Run(ctx context.Context, a *app) error {
 	if c.Limit < 1 || c.Limit > 10_000 {
 		return usage(fmt.Errorf("--limit %d is out of range", c.Limit), "1 to 10000")
@@ -29,7 +32,7 @@ func (c staleListCmd) Run(ctx context.Context, a *app) error {
 	}
 	return a.withStore(ctx, func(s backend) error {
 		// One more than asked for tells whether there are others.
-		stale, err := s.Stale(ctx, settings.StallAfter(), c.Limit+1)
+		stuck, err := s.Stale(ctx, settings.StallAfter(), c.Limit+1)
 		if err != nil {
 			return err
 		}
@@ -37,13 +40,20 @@ func (c staleListCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		more := len(stale) > c.Limit
-		stale = stale[:min(len(stale), c.Limit)]
-		if err := tellStale(a, stale, now); err != nil {
+		more := len(stuck) > c.Limit
+		stuck = stuck[:min(len(stuck), c.Limit)]
+		if err := tellStale(a, stuck, now); err != nil {
 			return err
 		}
 		if more {
 			a.say("more: add --limit")
+		}
+		orphans, err := stale.Seek(ctx, s, c.Limit)
+		if err != nil {
+			return err
+		}
+		if err := tellOrphans(a, orphans, now); err != nil {
+			return err
 		}
 		passes, err := s.MonitorPasses(ctx)
 		if err != nil {
@@ -71,6 +81,28 @@ func tellStale(a *app, stale []job.StaleJob, now time.Time) error {
 		return nil
 	}
 	a.say("%s, %s at risk", count(len(stale), "stale job"), dollars(atRisk(stale)))
+	return nil
+}
+
+// tellOrphans prints what nobody would come to by himself. Jobs of an unknown owner are
+// among the stale ones already.
+func tellOrphans(a *app, orphans []job.Finding, now time.Time) error {
+	orphans = slices.DeleteFunc(orphans, func(f job.Finding) bool { return f.Kind == job.OrphanOwner })
+	if len(orphans) == 0 {
+		return nil
+	}
+	header := []string{"ORPHAN", "SINCE", "FOR", "COUNT", "VALUE", "WHAT"}
+	err := list(a, orphans, header, func(f job.Finding) []string {
+		return []string{f.Kind, stamp(f.Since), span(now.Sub(f.Since)), strconv.FormatInt(f.Count, 10), dollars(f.ValueCents), f.Text()}
+	})
+	if err != nil {
+		return err
+	}
+	var cents int64
+	for _, f := range orphans {
+		cents += f.ValueCents
+	}
+	a.say("%s, %s at risk", count(len(orphans), "orphan"), dollars(cents))
 	return nil
 }
 
@@ -111,12 +143,11 @@ const missedPasses = 5
 // watchedBy says whether a monitor is at work.
 func watchedBy(monitor string, passes []job.MonitorPass, now time.Time, interval time.Duration) string {
 	var last job.MonitorPass
-	processes, failing := 0, ""
+	processes := 0
 	for _, p := range passes {
 		if p.Monitor != monitor {
 			continue
 		}
-		failing = cmp.Or(failing, p.Error) // the latest comes first
 		if p.GoodAt.After(last.GoodAt) {
 			last = p
 		}
@@ -126,8 +157,6 @@ func watchedBy(monitor string, passes []job.MonitorPass, now time.Time, interval
 	}
 	remedy := "start one with: directorybolt " + monitor + "-monitor"
 	switch {
-	case last.GoodAt.IsZero() && failing != "":
-		return fmt.Sprintf("no %s monitor has looked well yet: %s", monitor, failing)
 	case last.GoodAt.IsZero():
 		return "no " + monitor + " monitor ever looked; " + remedy
 	case processes == 0:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/stale"
 )
 
 type whyCmd struct{ oneJob }
@@ -64,6 +65,7 @@ type facts struct {
 	pauses     []job.Pause
 	workers    []job.Worker // alive, and the retired that history may name
 	ahead      int
+	orphans    []job.Finding // that concern the job
 	stallAfter time.Duration
 }
 
@@ -86,10 +88,30 @@ func gather(ctx context.Context, s backend, id job.ID, stallAfter time.Duration)
 	if f.now, err = s.Now(ctx); err != nil {
 		return f, err
 	}
+	orphans, err := stale.Seek(ctx, s, orphansAsked)
+	if err != nil {
+		return f, err
+	}
+	f.orphans = slices.DeleteFunc(orphans, func(o job.Finding) bool { return !f.concerns(o) })
 	if f.job.State == job.Pending {
 		f.ahead, err = s.Ahead(ctx, id, f.liveKinds())
 	}
 	return f, err
+}
+
+// orphansAsked is how many orphans of each kind are looked through for one job.
+const orphansAsked = 1000
+
+// concerns reports whether an orphan has to do with the job. What is said of its worker
+// is said elsewhere.
+func (f facts) concerns(o job.Finding) bool {
+	switch o.Kind {
+	case job.OrphanOwner:
+		return false
+	case job.OrphanUnclaimed:
+		return o.Cause == job.UnclaimedIdle && f.job.State == job.Pending && o.Subject == f.job.Kind && !f.job.DueAt.After(f.now)
+	}
+	return o.JobID == f.job.ID || o.OrderID == f.job.ID
 }
 
 // workersRemembered is how long ago a worker may have been retired that an answer

@@ -26,7 +26,29 @@ func (f facts) answer() []reason {
 	case job.Cancelled:
 		rs = f.cancelled()
 	}
-	return append(rs, f.reruns()...)
+	return append(append(rs, f.orphaned()...), f.reruns()...)
+}
+
+// orphaned tells what about the job nobody would come to by himself.
+func (f facts) orphaned() []reason {
+	var rs []reason
+	for _, o := range f.orphans {
+		do, then := "", ""
+		switch o.Kind {
+		case job.OrphanUnclaimed:
+			then = "Their logs say why; restart one"
+		case job.OrphanUnhinted:
+			then = "The stale monitor sends another"
+		case job.OrphanUndecided:
+			then = "The stale monitor leaves it to a person, as uncertain"
+		case job.OrphanUnbalanced:
+			do = "directorybolt jobs results " + f.job.ID.String()
+			then = "See: " + do
+		}
+		text := o.Text()
+		rs = append(rs, reason{Code: o.Kind, Do: do, Text: strings.ToUpper(text[:1]) + text[1:] + ". " + then})
+	}
+	return rs
 }
 
 // waiting tells everything that keeps a pending job from running, all at once: who
@@ -233,6 +255,8 @@ func inWords(cause string) string {
 		return "its worker left in order (stopped)"
 	case job.NoProgress:
 		return "it made no progress (no_progress)"
+	case job.NoOwner:
+		return "nobody knew its worker (no_owner)"
 	}
 	return cmp.Or(cause, "of something unknown")
 }
