@@ -50,6 +50,7 @@ type commands struct {
 	Dlq        dlqCmd        `cmd:"" group:"operate" help:"Look at dead letters and decide about them."`
 	Stale      staleCmd      `cmd:"" group:"operate" help:"Look at stuck jobs and take them back."`
 	Keys       keysCmd       `cmd:"" group:"operate" help:"Make, list and revoke API keys."`
+	Queue      queueCmd      `cmd:"" group:"operate" help:"Make and check the queues in SQS."`
 	Migrate    migrateCmd    `cmd:"" group:"operate" help:"Bring the database's schema up to this binary."`
 	Config     configCmd     `cmd:"" group:"operate" help:"Show or check the settings."`
 	Version    versionCmd    `cmd:"" group:"operate" help:"Say which build this is."`

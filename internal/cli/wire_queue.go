@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -60,7 +61,7 @@ func (h house) relay(ctx context.Context, s backend) (services, error) {
 	r := outbox.NewRelay(outbox.Config{
 		Store:    s,
 		Lanes:    client.Lanes(h.config.SQSQueueURLs...),
-		Interval: h.config.PollInterval,
+		Interval: min(h.config.PollInterval, time.Second), // the store may not wake it for what other processes commit
 		Log:      h.log,
 		Metrics:  h.metrics,
 	})

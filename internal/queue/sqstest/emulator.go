@@ -27,12 +27,15 @@ type Emulator struct {
 	Groups bool
 	// Moves: move tasks, and letters that tell which queue they came from.
 	Moves bool
+	// Policies: it knows and keeps all attributes of a queue, those about encryption and
+	// about whose dead letters are taken among them.
+	Policies bool
 }
 
 // Emulators are those we have. The first is the one for whatever both can.
 var Emulators = []Emulator{
 	{Name: "fauxqs", script: "fauxqs.mjs", Counts: true, Groups: true},
-	{Name: "local-aws-sqs", script: "local-aws-sqs.mjs", Moves: true},
+	{Name: "local-aws-sqs", script: "local-aws-sqs.mjs", Moves: true, Policies: true},
 }
 
 // Can picks the emulators that a case can run on. None is a failure.

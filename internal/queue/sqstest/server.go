@@ -88,6 +88,16 @@ func (s *Server) Attributes(url string) map[string]string {
 	return out.Attributes
 }
 
+// Set changes attributes of a queue.
+func (s *Server) Set(url string, attributes map[string]string) {
+	s.TB.Helper()
+	ctx, cancel := quick()
+	defer cancel()
+	if _, err := s.API().SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: attributes}); err != nil {
+		s.TB.Fatalf("change %s: %v", url, err)
+	}
+}
+
 // Put sends a body to a queue, as another producer would.
 func (s *Server) Put(url, body string) {
 	s.TB.Helper()
