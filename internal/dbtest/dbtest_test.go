@@ -90,7 +90,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	os.Stdout.WriteString(c.dir + "\n" + c.URL("postgres") + "\n")
+	os.Stdout.WriteString(c.Dir() + "\n" + c.URL("postgres") + "\n")
 	select {}
 }
 

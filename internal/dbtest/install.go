@@ -6,12 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
-	"path/filepath"
-	"sort"
-	"strconv"
 	"sync"
-	"syscall"
 )
 
 const aptLine = "apt-get update && apt-get install -y --no-install-recommends postgresql pgbouncer"
@@ -29,36 +24,18 @@ var install = sync.OnceValue(func() error {
 	return nil
 })
 
-// program finds a server program, installing it where that is allowed.
-func program(find func() (string, bool)) (string, error) {
-	if path, ok := find(); ok {
+// bouncer finds pgbouncer, installing it where that is allowed.
+func bouncer() (string, error) {
+	if path, ok := pgbouncerBin(); ok {
 		return path, nil
 	}
 	if err := install(); err != nil {
 		return "", err
 	}
-	if path, ok := find(); ok {
+	if path, ok := pgbouncerBin(); ok {
 		return path, nil
 	}
-	return "", errors.New("Postgres and pgbouncer were installed but are not where Debian puts them; run: " + aptLine)
-}
-
-// serverBin finds the directory of the newest Postgres, which Debian keeps off PATH.
-func serverBin() (string, bool) {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if len(found) > 0 {
-		sort.Slice(found, func(i, j int) bool { return majorOf(found[i]) < majorOf(found[j]) })
-		return filepath.Dir(found[len(found)-1]), true
-	}
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), true
-	}
-	return "", false
-}
-
-func majorOf(initdb string) int {
-	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(initdb))))
-	return n
+	return "", errors.New("pgbouncer was installed but is not where Debian puts it; run: " + aptLine)
 }
 
 func pgbouncerBin() (string, bool) {
@@ -68,39 +45,4 @@ func pgbouncerBin() (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// servant returns the credential under which servers run, nil for our own. Both
-// servers refuse to run as root.
-func servant() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
-		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("look up user %s: %w", name, err)
-		}
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-	}
-	return nil, errors.New("servers may not run as root, and there is no user postgres or nobody")
-}
-
-// servantDir makes a temporary directory that belongs to the servers' user.
-func servantDir(as *syscall.Credential) (string, error) {
-	dir, err := os.MkdirTemp("", "directorybolt-test-")
-	if err != nil {
-		return "", err
-	}
-	if as != nil {
-		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
-			return "", errors.Join(err, os.RemoveAll(dir))
-		}
-	}
-	return dir, nil
 }

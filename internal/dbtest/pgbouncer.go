@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/directorybolt/directorybolt/internal/pgcluster"
 )
 
 // bouncerIni leaves pgbouncer as strict as it comes: a startup parameter that it
@@ -38,9 +40,9 @@ func PgBouncer(t testing.TB, databaseURL, mode string) string {
 	var through string
 	var err error
 	for range 5 { // the free port may be taken by another process before pgbouncer has it
-		var g *guard
+		var g *pgcluster.Guard
 		if through, g, err = startBouncer(databaseURL, mode); err == nil {
-			t.Cleanup(g.release)
+			t.Cleanup(g.Release)
 			return through
 		}
 	}
@@ -48,8 +50,8 @@ func PgBouncer(t testing.TB, databaseURL, mode string) string {
 	return ""
 }
 
-func startBouncer(databaseURL, mode string) (string, *guard, error) {
-	bin, err := program(pgbouncerBin)
+func startBouncer(databaseURL, mode string) (string, *pgcluster.Guard, error) {
+	bin, err := bouncer()
 	if err != nil {
 		return "", nil, err
 	}
@@ -57,26 +59,26 @@ func startBouncer(databaseURL, mode string) (string, *guard, error) {
 	if err != nil {
 		return "", nil, errors.New("put pgbouncer in front of a database: its URL cannot be read")
 	}
-	as, err := servant()
+	as, err := pgcluster.Servant()
 	if err != nil {
 		return "", nil, err
 	}
-	dir, err := servantDir(as)
+	dir, err := pgcluster.ServantDir(as)
 	if err != nil {
 		return "", nil, fmt.Errorf("make a directory for pgbouncer: %w", err)
 	}
-	port, err := freePort()
+	port, err := pgcluster.FreePort()
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	g, err := startGuard(dir, filepath.Join(dir, "pid"))
+	g, err := pgcluster.StartGuard(dir, filepath.Join(dir, "pid"))
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	through := *target
 	through.Host = fmt.Sprintf("127.0.0.1:%d", port)
 	if err := runBouncer(bin, dir, as, target, port, mode, through.String()); err != nil {
-		g.release()
+		g.Release()
 		return "", nil, err
 	}
 	return through.String(), g, nil

@@ -1,4 +1,4 @@
-package dbtest
+package pgcluster
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// guardScript waits for the end of its input, which comes when the test process
-// lets go of the pipe or dies. Then it stops the server named by the pid file and
+// guardScript waits for the end of its input, which comes when the process that
+// started it lets go of the pipe or dies. Then it stops the server named by the pid file and
 // removes the directory; a server that is frozen goes on first, and ends its sessions.
 // The wait is bounded, because a server that was orphaned may stay a zombie where
 // nothing reaps it.
@@ -26,20 +26,20 @@ fi
 rm -rf "$1"
 `
 
-// guard outlives the test process just long enough to clean up after it. A
+// Guard outlives the process that started it just long enough to clean up after it. A
 // parent-death signal would not do: it is tied to a thread, stops no server that
 // was restarted, and removes no directory.
-type guard struct {
+type Guard struct {
 	cmd  *exec.Cmd
 	pipe io.WriteCloser
 }
 
 // guards keeps every guard reachable: a pipe that nothing refers to any more is
-// closed by the garbage collector, and the server would end in mid-test.
+// closed by the garbage collector, and the server would end too soon.
 var guards sync.Map
 
-// startGuard guards the directory and the server whose pid file it is.
-func startGuard(dir, pidFile string) (*guard, error) {
+// StartGuard guards the directory and the server whose pid file it is.
+func StartGuard(dir, pidFile string) (*Guard, error) {
 	cmd := exec.Command("/bin/sh", "-c", guardScript, "guard", dir, pidFile)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no signal of the terminal reaches it
@@ -50,13 +50,13 @@ func startGuard(dir, pidFile string) (*guard, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start guard: %w", err)
 	}
-	g := &guard{cmd, pipe}
+	g := &Guard{cmd, pipe}
 	guards.Store(g, true)
 	return g, nil
 }
 
-// release ends the server and removes the directory, and returns when it is done.
-func (g *guard) release() {
+// Release ends the server and removes the directory, and returns when it is done.
+func (g *Guard) Release() {
 	guards.Delete(g)
 	_ = g.pipe.Close()
 	_ = g.cmd.Wait()
