@@ -39,6 +39,7 @@ type backend interface {
 	auth.Sessions
 	auth.Customers
 	idempotency.Store
+	submit.Witness
 
 	// Migrate applies what is pending and returns it.
 	Migrate(ctx context.Context) ([]store.Migration, error)

@@ -49,6 +49,7 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 		{"prune idempotency keys", "PruneRequests", new(int64), now.Add(-2 * idempotency.Keep)},
 		{"prune deliveries of alerts", "PruneDeliveries", new(int64), horizon},
 		{"prune resolved alerts", "PruneAlerts", new(int64), horizon},
+		{"prune arrivals of canaries", "PruneArrivals", new(int64), horizon},
 	} {
 		for {
 			n, err := changed(ctx, s, rest.what, rest.statement, rest.before, r.Batch)

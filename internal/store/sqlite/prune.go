@@ -41,6 +41,7 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 		func() error { return p.rows(new(int64), q.PruneDeliveries, p.horizon) },
 		func() error { return p.rows(new(int64), q.PruneAlerts, p.horizon) },
 		func() error { return p.rollups(now) },
+		func() error { return p.once(new(int64), q.PruneArrivals, p.horizon) },
 		func() error { return p.once(new(int64), q.PruneArchive, now.Add(-r.Archive).UnixMicro()) },
 	} {
 		if err := step(); err != nil {

@@ -5,6 +5,8 @@ type statements struct {
 	// alerts.sql
 	UnreadNotices, LatestAlerts, DueAlerts, GetAlert, SaveAlert, ListAlerts, CountUnresolved string
 	CountUnresolvedInLane, PendingAlerts, PruneAlerts                                        string
+	// canaries.sql
+	Arrive, ListArrivals, PruneArrivals string
 	// customers.sql
 	EnsureCustomer, CustomerByEmail, GetCustomer string
 	// deliveries.sql

@@ -1,5 +1,5 @@
 // Package storetest is the suite that every store must pass: the contracts of
-// [job.Store], [submit.Ledger], [submit.Pacer], [alert.Store], [auth.Keys],
+// [job.Store], [submit.Ledger], [submit.Pacer], [submit.Witness], [alert.Store], [auth.Keys],
 // [auth.Sessions] and [idempotency.Store], one test for each sentence.
 //
 // A store's own test file wires it in a few lines:
@@ -36,6 +36,7 @@ type Store interface {
 	auth.Customers
 	idempotency.Store
 	alert.Store
+	submit.Witness
 	io.Closer
 }
 
@@ -111,6 +112,7 @@ func Run(t *testing.T, f Factory) {
 		{"Pacer", pacerPromises},
 		{"Keys", keysPromises},
 		{"Idempotency", idempotencyPromises},
+		{"Witness", witnessPromises},
 		{"Crowd", crowdPromises},
 	}
 	for _, s := range sections {
