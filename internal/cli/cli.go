@@ -51,10 +51,12 @@ type commands struct {
 	Stale      staleCmd      `cmd:"" group:"operate" help:"Look at stuck jobs and take them back."`
 	Keys       keysCmd       `cmd:"" group:"operate" help:"Make, list and revoke API keys."`
 	Queue      queueCmd      `cmd:"" group:"operate" help:"Make and check the queues in SQS."`
+	Drill      drillCmd      `cmd:"" group:"operate" help:"Break something on purpose and look whether the promises hold."`
 	Migrate    migrateCmd    `cmd:"" group:"operate" help:"Bring the database's schema up to this binary."`
 	Config     configCmd     `cmd:"" group:"operate" help:"Show or check the settings."`
 	Version    versionCmd    `cmd:"" group:"operate" help:"Say which build this is."`
 	Completion completionCmd `cmd:"" group:"operate" help:"Print a completion script for a shell."`
+	DrillWork  drillWorkCmd  `cmd:"" name:"__drill-work" hidden:"" help:"Be the worker of a drill: perform canaries alone."`
 	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" help:"Answer the completion scripts."`
 }
 

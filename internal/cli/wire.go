@@ -262,7 +262,27 @@ func (h house) backoff() backoff.Policy {
 // and the stale monitor.
 func (h house) process(ctx context.Context, s backend, catalog *directory.Catalog) (*process, error) {
 	client := h.webClient()
-	engine, err := submit.New(submit.Config{
+	engine, err := submit.New(h.submitting(s, catalog, client))
+	if err != nil {
+		return nil, err
+	}
+	pool, queues, err := h.hinted(ctx, s, h.pool(s, map[string]job.Handler{
+		job.KindOrder:   engine.Order(),
+		job.KindRecheck: engine.Recheck(),
+		job.KindCanary:  h.canaries(s, ""),
+		job.KindNoop:    job.HandlerFunc(func(context.Context, job.Attempt) error { return nil }),
+	}))
+	if err != nil {
+		return nil, err
+	}
+	monitor := h.monitor(s)
+	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.lookout(s).Run), close: client.Close}, nil
+}
+
+// submitting is how orders are performed. Canaries have a catalog of their own and
+// visit nobody on the web: they need neither catalog nor client.
+func (h house) submitting(s backend, catalog *directory.Catalog, client *webclient.Client) submit.Config {
+	return submit.Config{
 		Ledger:      s,
 		Pacer:       s,
 		Jobs:        s,
@@ -274,17 +294,19 @@ func (h house) process(ctx context.Context, s backend, catalog *directory.Catalo
 		Schedule:    h.config.RecheckSchedule,
 		Log:         h.log,
 		Metrics:     h.metrics,
-	})
-	if err != nil {
-		return nil, err
 	}
-	pool, queues, err := h.hinted(ctx, s, worker.Config{
-		Store: s,
-		Handlers: map[string]job.Handler{
-			job.KindOrder:   engine.Order(),
-			job.KindRecheck: engine.Recheck(),
-			job.KindNoop:    job.HandlerFunc(func(context.Context, job.Attempt) error { return nil }),
-		},
+}
+
+// canaries performs canaries; name is what those for this worker alone are addressed to.
+func (h house) canaries(s backend, name string) job.Handler {
+	return submit.Canaries(h.submitting(s, nil, nil), s, name)
+}
+
+// pool is how a worker runs its handlers.
+func (h house) pool(s backend, handlers map[string]job.Handler) worker.Config {
+	return worker.Config{
+		Store:       s,
+		Handlers:    handlers,
 		Concurrency: h.config.WorkerConcurrency,
 		Heartbeat:   h.config.Heartbeat,
 		Lease:       h.config.Lease,
@@ -295,12 +317,7 @@ func (h house) process(ctx context.Context, s backend, catalog *directory.Catalo
 		Version:     thisBuild().Version,
 		Log:         h.log,
 		Metrics:     h.metrics,
-	})
-	if err != nil {
-		return nil, err
 	}
-	monitor := h.monitor(s)
-	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.lookout(s).Run), close: client.Close}, nil
 }
 
 // monitor is the stale monitor, as every process that has one runs it.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package pgcluster
 
 import (
@@ -19,15 +21,6 @@ import (
 // startTimeout bounds the start and the stop of a server on a busy machine.
 const startTimeout = 60 * time.Second
 
-// Config says how a cluster is made. The zero value is a plain one.
-type Config struct {
-	// Install is asked for the server programs when they are missing; nil: that is
-	// an error.
-	Install func() error
-	// Env is added to the server's environment.
-	Env []string
-}
-
 // Cluster is a throwaway Postgres server of its own on a port of 127.0.0.1.
 // Its methods are for one goroutine at a time.
 type Cluster struct {
@@ -35,7 +28,7 @@ type Cluster struct {
 	bin   string
 	port  int
 	as    *syscall.Credential
-	env   []string
+	clock string
 	guard *Guard
 
 	cmd    *exec.Cmd
@@ -56,11 +49,11 @@ func Start(cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for Postgres: %w", err)
 	}
-	c := &Cluster{dir: dir, bin: bin, as: as, env: cfg.Env}
+	c := &Cluster{dir: dir, bin: bin, as: as, clock: cfg.Clock}
 	if c.guard, err = StartGuard(dir, filepath.Join(c.data(), "postmaster.pid")); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err := c.create(); err != nil {
+	if err := errors.Join(c.Jump(0), c.create()); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -96,6 +89,9 @@ func (c *Cluster) URL(database string) string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", c.port, database)
 }
 
+// Address is the server's host and port.
+func (c *Cluster) Address() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
+
 // Start starts the server on the port it always had and returns when it answers.
 func (c *Cluster) Start() error {
 	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -109,7 +105,7 @@ func (c *Cluster) Start() error {
 		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300", "-c", "fsync=off", "-c", "full_page_writes=off",
 		"-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB", "-c", "timezone=UTC")
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = c.dir, log, log
-	c.cmd.Env = append(os.Environ(), c.env...)
+	c.cmd.Env = append(os.Environ(), c.clockEnv()...)
 	// A group of its own: the terminal's interrupt must not end the server before the tests.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as, Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
@@ -129,11 +125,11 @@ func (c *Cluster) awaitAnswer() error {
 		}
 		select {
 		case <-c.exited:
-			return fmt.Errorf("Postgres ended at once:\n%s", c.logTail())
+			return fmt.Errorf("the Postgres server ended at once:\n%s", c.logTail())
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("Postgres does not answer after %s: %w\n%s", startTimeout, err, c.logTail())
+			return fmt.Errorf("the Postgres server does not answer after %s: %w\n%s", startTimeout, err, c.logTail())
 		}
 	}
 }
@@ -166,7 +162,7 @@ func (c *Cluster) end(sig syscall.Signal) error {
 	case <-c.exited:
 		return nil
 	case <-time.After(startTimeout):
-		return fmt.Errorf("Postgres still runs %s after it was told to stop", startTimeout)
+		return fmt.Errorf("the Postgres server still runs %s after it was told to stop", startTimeout)
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build unix
+
 package pgcluster
 
 import (
@@ -11,9 +13,6 @@ import (
 	"strconv"
 	"syscall"
 )
-
-// ErrMissing: the Postgres server programs are not on this machine.
-var ErrMissing = errors.New("the Postgres server programs (initdb, postgres) are not on this machine")
 
 // programs finds the directory of the server programs, and has them installed where
 // that is allowed.

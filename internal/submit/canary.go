@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -45,7 +46,8 @@ type Canary struct {
 // CanaryCustomer is who orders canaries.
 var CanaryCustomer = Customer{Email: "canary@directorybolt.invalid", Name: "Canary", Canary: true}
 
-// canaryTurn is how long a worker that a canary is not for leaves it to others.
+// canaryTurn is how long a worker that a canary is not for leaves it to others, about:
+// two that look in step must not miss each other for ever.
 const canaryTurn = 50 * time.Millisecond
 
 // CanarySpec makes the job of a canary; customer is the id of [CanaryCustomer].
@@ -81,7 +83,7 @@ func Canaries(c Config, w Witness, name string) job.Handler {
 			return err
 		}
 		if canary.Only != "" && canary.Only != name && a.Job.Crashes == 0 {
-			return job.Snooze(canaryTurn, "this canary is for another worker")
+			return job.Snooze(rand.N(2*canaryTurn), "this canary is for another worker")
 		}
 		return performCanary(ctx, c, w, canary, a)
 	})
