@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -28,6 +29,10 @@ type Config struct {
 	Scale      float64  // of all delays; 0 means 1, at which nothing takes longer than a few seconds
 	Behaviours []string // only these, in turn; empty: all, in the order of the show
 	Log        *slog.Logger
+
+	// OnPost is called when a post begins to arrive, before anything of it is read, and
+	// delays it until it returns. Called concurrently; nil: nobody is told.
+	OnPost func(r *http.Request)
 }
 
 // Validate reports every fault at once.
@@ -70,6 +75,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.OnPost == nil {
+		c.OnPost = func(*http.Request) {}
 	}
 	return c
 }

@@ -203,7 +203,7 @@ func (s *site) receive(w http.ResponseWriter, r *http.Request, form sheet) *fili
 // read counts a post and reads it; a nil answer means that it was unreadable and
 // the client has been told.
 func (s *site) read(w http.ResponseWriter, r *http.Request) (*answer, *Post) {
-	post := s.register.begin(r.URL.Path)
+	post := s.begin(r)
 	a, whole, err := readAnswer(w, r, s.charset)
 	if whole {
 		s.register.update(post, func(p *Post) { p.Complete, p.Outcome = true, OutcomeOpen })
@@ -213,6 +213,13 @@ func (s *site) read(w http.ResponseWriter, r *http.Request) (*answer, *Post) {
 		return nil, post
 	}
 	return a, post
+}
+
+// begin counts a post at the moment it arrives, and tells whoever wants to know.
+func (s *site) begin(r *http.Request) *Post {
+	post := s.register.begin(r.URL.Path)
+	s.box.cfg.OnPost(r)
+	return post
 }
 
 // check holds an answer against the form.

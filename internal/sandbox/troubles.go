@@ -121,7 +121,7 @@ func (c *cutBeforeBody) file(w http.ResponseWriter, r *http.Request) {
 		c.list(w, r)
 		return
 	}
-	c.outcome(c.register.begin(r.URL.Path), "cut before the body")
+	c.outcome(c.begin(r), "cut before the body")
 	reset(w)
 }
 
