@@ -168,7 +168,7 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 		"WORKER_CONCURENCY (my.env:1): there is no such setting; did you mean WORKER_CONCURRENCY?",
 		`DATABASE_URL="mysql://db/[redacted]" (environment): want a URL that begins with postgres:// or postgresql://`,
 		`PORT="eighty" (environment): want a whole number from 0 to 65535`,
-		`LEASE="20" (environment): want a duration with its unit, from 1s to 1h`,
+		`LEASE="20" (environment): want a duration with its unit, from 500ms to 1h`,
 		`POLL_INTERVAL="5000" (environment): want a duration with its unit, from 10ms to 1m`,
 		`MAX_ATTEMPTS="0" (my.env:6): want a whole number from 1 to 1000`,
 		`LOG_LEVEL="loud" (my.env:3): want one of debug, info, warn, error`,

@@ -94,8 +94,8 @@ var Settings = []Setting{
 	},
 	{
 		Name: "LEASE", Group: "Work", Default: "20s",
-		Meaning: "How long a worker owns its jobs after a heartbeat. When it dies, another takes over this much later at most, plus one look of the stale monitor.",
-		field:   span(func(c *Config) *time.Duration { return &c.Lease }, time.Second, time.Hour),
+		Meaning: "How long a worker owns its jobs after a heartbeat. When it dies, another takes over this much later at most, plus one look of the stale monitor. Less than 2s is for tests: a worker that is kept waiting so long loses its jobs.",
+		field:   span(func(c *Config) *time.Duration { return &c.Lease }, 500*time.Millisecond, time.Hour),
 	},
 	{
 		Name: "DRAIN_GRACE", Group: "Work", Default: "25s",
