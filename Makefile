@@ -21,9 +21,15 @@ BENCH         ?= .
 STEPS         ?= 100000
 PKG           ?= ./...
 
+# The fault campaign: which choices (0 draws some), how many faults; how long the
+# search for false alarms lasts.
+SEED  ?= 0
+SCALE ?= 1
+CALM  ?= 10m
+
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build, then watch an example order go through
@@ -66,6 +72,16 @@ bench: ## the figures of docs/performance.md, on this machine; BENCH=Drain picks
 bench-peers: ## the engine beside River, every figure in about 25 minutes; BENCHFLAGS=-quick: 8, '-parts drain': some, -h: all flags
 	scripts/need.sh postgresql
 	cd bench && go run . $(BENCHFLAGS)
+
+.PHONY: campaign
+campaign: ## the full fault campaign, on both stores, about 20 minutes; SEED=1 chooses, SCALE=0.1 is a tenth
+	scripts/need.sh postgresql
+	go run ./internal/campaign/cmd/campaign -seed $(SEED) -scale $(SCALE)
+
+.PHONY: false-alarms
+false-alarms: ## nothing dies, everything is slow, for CALM (10m): nobody alive may be retired
+	scripts/need.sh postgresql
+	go run ./internal/campaign/cmd/campaign -false-alarms $(CALM)
 
 .PHONY: clean
 clean: ## remove what was built, the tools included

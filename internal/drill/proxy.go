@@ -65,6 +65,13 @@ func (p *Proxy) Cut(rnd *rand.Rand, one bool) int {
 	return n
 }
 
+// Links counts the connections through the proxy.
+func (p *Proxy) Links() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.links)
+}
+
 // Hold lets nothing through until Release; connections stay open. Holding what is held
 // changes nothing.
 func (p *Proxy) Hold() {
