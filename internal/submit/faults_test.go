@@ -601,6 +601,36 @@ func TestAbsenceIsJudgedByTheStoresClock(t *testing.T) {
 	}
 }
 
+// TestOurOwnPostSettlesOnOurOwnClock turns the store's clock far ahead between a post
+// and the question what became of it: by that clock the listing has had ages to show.
+func TestOurOwnPostSettlesOnOurOwnClock(t *testing.T) {
+	d := newDesk(t, entry("ahead", 50, func(d *directory.Directory) { d.Lookup.Settle = directory.Duration(400 * time.Millisecond) }))
+	d.config.Pacer = freely{}
+	d.place(1, "")
+	var shows time.Time
+	d.submit = func(ctx context.Context, r submit.Request) (submit.Result, error) {
+		if _, err := r.Intend(ctx); err != nil {
+			return submit.Result{}, err
+		}
+		d.post(r.Directory.Slug)
+		shows = time.Now().Add(200 * time.Millisecond)
+		d.offset.Add(int64(time.Minute)) // a step of the clock, or another machine answers for the store
+		return open(directory.ClassInDoubt), nil
+	}
+	d.lookup = func(dir *directory.Directory) submit.Finding {
+		if time.Now().Before(shows) {
+			return submit.Finding{Presence: submit.Absent, HostOK: true}
+		}
+		return submit.Finding{Presence: submit.Found, HostOK: true, Evidence: proof(dir)}
+	}
+	if err := d.perform(); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.posted("ahead"); n != 1 {
+		t.Errorf("posted %d times, want once: the listing had no time to show", n)
+	}
+}
+
 // freely is a pacer that lets everybody go.
 type freely struct{}
 

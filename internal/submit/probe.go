@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/directory"
 )
 
@@ -15,6 +16,7 @@ func (r *run) probe(ctx context.Context, it *item, d *directory.Directory) error
 	if err != nil {
 		return err
 	}
+	it.asked = bootclock.Now()
 	own := it.sub.Fence == r.lease.Fence
 	if rest := it.sub.EffectDeadline.Sub(asked); !own && rest >= 0 {
 		it.wait(r.now().Add(rest+time.Millisecond), "the end of an earlier attempt's post")
@@ -56,7 +58,7 @@ func (r *run) found(ctx context.Context, it *item, f Finding) error {
 // absent believes the directory only when the post could no longer arrive, had had
 // time to show, and could not hide. Then it is as if nothing had been sent.
 func (r *run) absent(ctx context.Context, it *item, d *directory.Directory, asked time.Time) error {
-	if rest := it.sub.EffectDeadline.Add(settle(d)).Sub(asked); rest > 0 {
+	if rest := r.unsettled(it, d, asked); rest > 0 {
 		it.wait(r.now().Add(rest), "the settle time after a post in doubt")
 		return nil
 	}
@@ -65,6 +67,18 @@ func (r *run) absent(ctx context.Context, it *item, d *directory.Directory, aske
 	}
 	reason := "the directory does not have it: " + it.sub.Reason
 	return r.postpone(ctx, it, Result{Outcome: directory.Outcome{Class: directory.ClassInDoubt, Reason: reason}})
+}
+
+// unsettled is how long, from the question, a post may still take to show. Of our own
+// it is measured on our own clock: the store's may jump meanwhile, and then a listing
+// that is about to show would be taken for none. Between two attempts there is no other
+// clock than the store's; the stale monitor lets a lease pass when that one jumps.
+func (r *run) unsettled(it *item, d *directory.Directory, asked time.Time) time.Duration {
+	rest := it.sub.EffectDeadline.Add(settle(d)).Sub(asked)
+	if it.over > 0 && it.sub.Fence == r.lease.Fence {
+		rest = max(rest, it.over+settle(d)-it.asked)
+	}
+	return rest
 }
 
 // unanswered asks again, each time after twice as long, and leaves the question to a

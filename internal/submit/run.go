@@ -35,6 +35,12 @@ type item struct {
 	why  string    // what it waits for
 	busy bool      // being tried; only its try may touch it
 
+	// over is when the effect of our own intent must be over, on our own clock; zero:
+	// there is none, or an earlier attempt made it.
+	over time.Duration
+
+	asked time.Duration // when the lookup was asked last, on our own clock
+
 	added []directory.Submission // replacements that the last try committed
 	err   error                  // why the attempt at the order cannot go on
 }

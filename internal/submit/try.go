@@ -160,7 +160,7 @@ func (r *run) intend(ctx context.Context, it *item, d *directory.Directory) (Dea
 	if err != nil {
 		return nil, err
 	}
-	it.sub = sub
+	it.sub, it.over = sub, end
 	return func() time.Duration { return end - bootclock.Now() }, nil
 }
 
