@@ -33,7 +33,9 @@ func (c drillWorkCmd) Run(ctx context.Context, a *app) error {
 	}
 	s, err := h.open(ctx)
 	return closing(s, err, func(s backend) error {
-		pool, err := worker.New(h.pool(s, map[string]job.Handler{job.KindCanary: h.canaries(s, c.Name)}))
+		config := h.pool(s, map[string]job.Handler{job.KindCanary: h.canaries(s, c.Name)})
+		config.Rollups = nil // it is no worker of the system whose time counts
+		pool, err := worker.New(config)
 		if err != nil {
 			return err
 		}

@@ -328,6 +328,7 @@ func (h house) monitor(s backend) *stale.Monitor {
 		Passes:     s,
 		Rollups:    s,
 		Orphans:    s,
+		Now:        s.Now,
 		Interval:   h.config.LivenessInterval(),
 		Lease:      h.config.Lease,
 		StallAfter: h.config.StallAfter(),

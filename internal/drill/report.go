@@ -54,10 +54,12 @@ func (d *drill) judge() {
 			d.broke("canary %s cannot be read: %v", d.report.Canaries[i].JobID, err)
 		}
 	}
-	if !d.Scenario.lives {
-		if err := d.tryStaleWrite(); err != nil {
-			d.broke("the store was asked for a stale write and answered: %v", err)
+	if d.Scenario.lives {
+		if err := d.sparedTheLiving(); err != nil {
+			d.broke("the workers cannot be listed: %v", err)
 		}
+	} else if err := d.tryStaleWrite(); err != nil {
+		d.broke("the store was asked for a stale write and answered: %v", err)
 	}
 	d.report.OK = len(d.report.Broken) == 0
 }
@@ -136,6 +138,22 @@ func (d *drill) tryStaleWrite() error {
 		d.broke("a write under fence %d was accepted although the job was at %d", d.lease.Fence, before.Fence)
 	}
 	d.say("a write in the name of the struck attempt, fence %d: %s", d.lease.Fence, map[bool]string{true: "refused", false: "ACCEPTED"}[w.Refused])
+	return nil
+}
+
+// sparedTheLiving looks whether a worker that lived was taken for dead. That it gives its
+// lease up by itself is no more than caution.
+func (d *drill) sparedTheLiving() error {
+	workers, err := d.Store.Workers(d.ctx, time.Hour)
+	if err != nil {
+		return err
+	}
+	for _, w := range workers {
+		ours := d.victim.is(w.ID) || d.standIn.is(w.ID)
+		if ours && !w.RetiredAt.IsZero() && w.RetiredCause != job.RetiredStopped {
+			d.broke("worker %s lived and was retired: %s", w.ID, w.RetiredCause)
+		}
+	}
 	return nil
 }
 

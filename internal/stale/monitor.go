@@ -62,6 +62,9 @@ type Config struct {
 	Log     *slog.Logger // nil: slog.Default()
 	Metrics Metrics      // nil: none
 
+	// Now is the store's clock, whose jumps are noticed. Nil: they are not.
+	Now func(ctx context.Context) (time.Time, error)
+
 	clock func() time.Duration // tests; nil: bootclock.Now
 }
 
@@ -84,6 +87,7 @@ type Monitor struct {
 
 	looked time.Duration // when the last good pass began; zero: there was none
 	spare  time.Duration // nobody is judged before
+	hands  timepiece
 	proof  proof
 	tally  tally.Tally // what reports want to know, until it is handed over
 }
@@ -175,7 +179,11 @@ func (m *Monitor) Pass(ctx context.Context) (Result, error) {
 
 func (m *Monitor) pass(ctx context.Context) (r Result, err error) {
 	begun := m.clock()
-	var faults [3]error
+	var faults [4]error
+	var jumped bool
+	if jumped, faults[3] = m.jumped(ctx); jumped {
+		m.spare = begun + m.Lease
+	}
 	spared := m.spares(ctx, begun)
 	if !spared {
 		r.Retired, faults[0] = m.retire(ctx)

@@ -30,8 +30,9 @@ type ward struct {
 	t       *testing.T
 	path    string
 	offset  atomic.Int64
-	retire  error // of RetireExpired, in place of the store's answer
-	recover error // of Recover
+	jump    atomic.Int64 // of the store's clock alone
+	retire  error        // of RetireExpired, in place of the store's answer
+	recover error        // of Recover
 }
 
 func newWard(t *testing.T) *ward {
@@ -40,7 +41,7 @@ func newWard(t *testing.T) *ward {
 	var err error
 	w.Store, err = sqlite.Open(t.Context(), sqlite.Config{
 		Path:  w.path,
-		Clock: func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) },
+		Clock: func() time.Time { return time.Now().Add(time.Duration(w.offset.Load() + w.jump.Load())) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func (w *ward) advance(d time.Duration) { w.offset.Add(int64(d)) }
 func (w *ward) clock() time.Duration { return time.Hour + time.Duration(w.offset.Load()) }
 
 func (w *ward) monitor() *Monitor {
-	return New(Config{Store: w, Lease: lease, Log: quiet, clock: w.clock})
+	return New(Config{Store: w, Now: w.Now, Lease: lease, Log: quiet, clock: w.clock})
 }
 
 // worker registers a worker that runs n jobs.
