@@ -140,6 +140,7 @@ func expiryIsWarned(b *bed) {
 	b.equal("letters about to expire", names, []string{"copy", "soon"})
 	warned := make([]int64, 4)
 	b.atOnce(len(warned), func(i int, s Store) {
+		var err error
 		if warned[i], err = s.WarnExpiring(b.ctx, ids, b.notice("expiring")); err != nil {
 			b.Errorf("warn: %v", err)
 		}
