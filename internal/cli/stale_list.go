@@ -142,7 +142,7 @@ const missedPasses = 5
 
 // watchedBy says whether a monitor is at work.
 func watchedBy(monitor string, passes []job.MonitorPass, now time.Time, interval time.Duration) string {
-	var last job.MonitorPass
+	var last, alive job.MonitorPass // the latest good pass of any, and of those at work
 	processes := 0
 	for _, p := range passes {
 		if p.Monitor != monitor {
@@ -151,16 +151,22 @@ func watchedBy(monitor string, passes []job.MonitorPass, now time.Time, interval
 		if p.GoodAt.After(last.GoodAt) {
 			last = p
 		}
-		if now.Sub(p.GoodAt) <= missedPasses*interval {
-			processes++
+		if !p.LeftAt.IsZero() || now.Sub(p.GoodAt) > missedPasses*interval {
+			continue
+		}
+		processes++
+		if p.GoodAt.After(alive.GoodAt) {
+			alive = p
 		}
 	}
 	remedy := "start one with: directorybolt " + monitor + "-monitor"
 	switch {
 	case last.GoodAt.IsZero():
 		return "no " + monitor + " monitor ever looked; " + remedy
+	case processes == 0 && !last.LeftAt.IsZero():
+		return fmt.Sprintf("the last %s monitor was told to go at %s; %s", monitor, stamp(last.LeftAt), remedy)
 	case processes == 0:
 		return fmt.Sprintf("no %s monitor looks since %s; %s", monitor, stamp(last.GoodAt), remedy)
 	}
-	return fmt.Sprintf("%s at work, last pass %s ago on %s, pid %d", count(processes, monitor+" monitor"), span(now.Sub(last.GoodAt)), last.Host, last.PID)
+	return fmt.Sprintf("%s at work, last pass %s ago on %s, pid %d", count(processes, monitor+" monitor"), span(now.Sub(alive.GoodAt)), alive.Host, alive.PID)
 }

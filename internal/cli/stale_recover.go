@@ -18,7 +18,7 @@ type staleRecoverCmd struct {
 
 // Help shows how it is typed.
 func (staleRecoverCmd) Help() string {
-	return "Workers whose lease is over are retired first. Each recovery counts as a crash of the job: with its crash budget spent it fails. " +
+	return "Workers whose lease is over, and those that nobody knows, are retired first. Each recovery counts as a crash of the job: with its crash budget spent it fails. " +
 		"What was sent already is not sent again.\n\n" +
 		examples("directorybolt stale recover --dry-run", `directorybolt stale recover --job 01932f6c-… --reason "host is gone"`)
 }
@@ -86,8 +86,22 @@ func (r rescue) notStale(ctx context.Context, id job.ID) error {
 	return notFound(fmt.Errorf("job %s is %s and not stale", id, j.State), "see: directorybolt why "+id.String())
 }
 
-func (r rescue) one(ctx context.Context, id job.ID) error {
+// retire declares over what only has to be said: leases that ran out, and owners that
+// nobody knows.
+func (r rescue) retire(ctx context.Context) error {
 	if _, err := r.store.RetireExpired(ctx); err != nil {
+		return err
+	}
+	unknown, err := r.store.FindOrphans(ctx, job.OrphanOwner, 0, recoverAtOnce)
+	if err != nil {
+		return err
+	}
+	_, err = r.store.MendOrphans(ctx, job.OrphanOwner, 0, unknown)
+	return err
+}
+
+func (r rescue) one(ctx context.Context, id job.ID) error {
+	if err := r.retire(ctx); err != nil {
 		return err
 	}
 	moved, err := r.store.RecoverJob(ctx, id, r.stallAfter, r.by())
@@ -103,7 +117,7 @@ func (r rescue) one(ctx context.Context, id job.ID) error {
 // all takes back what is listed, until nothing more can be: what another takes
 // meanwhile is no fault.
 func (r rescue) all(ctx context.Context) error {
-	if _, err := r.store.RetireExpired(ctx); err != nil {
+	if err := r.retire(ctx); err != nil {
 		return err
 	}
 	total := 0

@@ -322,9 +322,11 @@ SELECT kind, subject, cause, mark, since, count, value_cents, job_id, order_id, 
  ORDER BY since, kind, subject;
 
 -- name: TakeTurn
+-- Most who ask are too early: they look without the lock, which is written down.
 INSERT INTO turns AS t (name, at)
 SELECT $1, now.at
   FROM (SELECT clock_timestamp() AS at OFFSET 0) AS now
+ WHERE NOT EXISTS (SELECT FROM turns early WHERE early.name = $1 AND early.at > now.at - $2::bigint * interval '1 microsecond')
     ON CONFLICT (name)
     DO UPDATE SET at = excluded.at
      WHERE t.at <= excluded.at - $2::bigint * interval '1 microsecond';
