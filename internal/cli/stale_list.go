@@ -60,8 +60,18 @@ func (c staleListCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		a.say("%s", watchedBy(job.MonitorStale, passes, now, settings.LivenessInterval()))
-		return nil
+		storm, err := s.LastStorm(ctx)
+		if err == nil && storm.Open() {
+			a.say("%s", stormy(storm, now))
+		}
+		return err
 	})
+}
+
+// stormy says what an open storm holds, and how long.
+func stormy(s *job.Storm, now time.Time) string {
+	return fmt.Sprintf("a storm is open since %s: %d of %d workers stopped beating at once, and nobody is retired by lease for another %s at most; see docs/runbook.md",
+		stamp(s.OpenedAt), s.Dead, s.Owners, span(s.OpenedAt.Add(job.StormHold).Sub(now)))
 }
 
 // tellStale prints stale jobs, and what they are worth.

@@ -64,6 +64,7 @@ type facts struct {
 	story      []job.Event
 	pauses     []job.Pause
 	workers    []job.Worker // alive, and the retired that history may name
+	storm      *job.Storm   // the latest
 	ahead      int
 	orphans    []job.Finding // that concern the job
 	stallAfter time.Duration
@@ -77,6 +78,9 @@ func gather(ctx context.Context, s backend, id job.ID, stallAfter time.Duration)
 		return f, err
 	}
 	if f.workers, err = s.Workers(ctx, workersRemembered); err != nil {
+		return f, err
+	}
+	if f.storm, err = s.LastStorm(ctx); err != nil {
 		return f, err
 	}
 	if f.story, err = s.History(ctx, id); err != nil {

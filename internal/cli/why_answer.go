@@ -165,6 +165,9 @@ func (f facts) running() []reason {
 		return rs
 	}
 	do := "directorybolt stale recover --job " + f.job.ID.String()
+	if f.storm.Open() && known && owner.RetiredAt.IsZero() {
+		return append(rs, reason{Code: "storm", Do: do, Text: fmt.Sprintf("It is stuck: %s, but %s. Who knows better: %s", why, stormy(f.storm, f.now), do)})
+	}
 	return append(rs, reason{Code: "stale", Do: do, Text: fmt.Sprintf(
 		"It is stuck: %s. The stale monitor takes it back; if none runs: %s", why, do)})
 }

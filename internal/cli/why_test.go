@@ -58,6 +58,8 @@ func TestWhyNamesWhatKeepsAJob(t *testing.T) {
 			"cancelled undecided", "Nobody will ask alpha what became of a post"},
 		"sums": {facts{job: with(running, func(j *job.Job) { j.State = job.Completed }), workers: one, orphans: []job.Finding{{Kind: job.OrphanUnbalanced, Cause: "quota 3, submissions 2"}}},
 			"completed unbalanced", "See: directorybolt jobs results"},
+		"owner in a storm": {facts{job: running, workers: []job.Worker{over}, storm: &job.Storm{OpenedAt: now.Add(-20 * time.Second), Owners: 5, Dead: 4}}, "running storm",
+			"lease is over since 2026-03-01 11:59:00Z, but a storm is open since 2026-03-01 11:59:40Z: 4 of 5 workers stopped beating at once, and nobody is retired by lease for another 40s"},
 		"failed for good": {facts{job: with(pending, func(j *job.Job) { j.State, j.Cause = job.Failed, "form is gone" })}, "failed", "no retry could mend it: form is gone. When the cause is gone: directorybolt jobs redrive"},
 		"attempts spent":  {facts{job: with(pending, func(j *job.Job) { j.State, j.Failures = job.Failed, 5 })}, "failed", "budget of 5 attempts"},
 		"crashes spent":   {facts{job: with(pending, func(j *job.Job) { j.State, j.Crashes = job.Failed, 3 })}, "failed", "budget of 3 crashes"},

@@ -325,6 +325,7 @@ func (h house) monitor(s backend) *stale.Monitor {
 	return stale.New(stale.Config{
 		Store:      s,
 		Lifelines:  s,
+		Teller:     s,
 		Passes:     s,
 		Rollups:    s,
 		Orphans:    s,

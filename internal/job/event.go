@@ -38,9 +38,12 @@ const (
 	EventJobReleased         = "job.released"
 	EventJobCancelled        = "job.cancelled"
 	EventJobRecovered        = "job.recovered"
+	EventJobsRecovered       = "jobs.recovered" // what one pass took back for one cause, all together
 	EventJobRedriven         = "job.redriven"
 	EventJobQuarantined      = "job.quarantined"
 	EventWorkerRetired       = "worker.retired"
+	EventStormOpened         = "storm.opened"
+	EventStormClosed         = "storm.closed"
 	EventWriteFenced         = "write.fenced"
 	EventSubmissionIntent    = "submission.intent"
 	EventSubmissionOutcome   = "submission.outcome"

@@ -120,6 +120,7 @@ func (j *Job) Lease() Lease { return Lease{JobID: j.ID, Fence: j.Fence, WorkerID
 type Worker struct {
 	ID           ID        `json:"id"`
 	Host         string    `json:"host"`
+	Boot         string    `json:"boot,omitempty"` // of the host; another after a reboot
 	PID          int       `json:"pid"`
 	Version      string    `json:"version"`
 	Kinds        []string  `json:"kinds"`
@@ -211,6 +212,7 @@ type RecoveredJob struct {
 	Cause       string `json:"cause"` // the owner's retirement cause, or NoProgress
 	WorkerID    ID     `json:"worker_id"`
 	ValueCents  int64  `json:"value_cents"`
+	Canary      bool   `json:"canary,omitempty"`
 }
 
 // StaleJob is a running job that recovery takes, or is about to.

@@ -100,9 +100,22 @@ type Registry interface {
 
 // Recoverer takes jobs back: those of retired workers, and those that make no progress.
 type Recoverer interface {
-	// RetireExpired retires every worker whose lease is over and returns them.
-	// Two callers at once retire each worker once.
+	// Judge retires the workers whose lease is over, unless so many are at once that
+	// nobody believes it: then it opens a [Storm], and retires only those whose host
+	// proves their death by having booted anew. It closes the storm when its time is
+	// over, when enough of them are proved dead, or when they beat again for one full
+	// lease. Opening and closing are committed with an event and a notice. Two callers
+	// at once come to one judgement and retire each worker once. A lease that ran out
+	// while the store itself was away is spared for its length.
+	Judge(ctx context.Context, lease time.Duration) (Judgement, error)
+
+	// RetireExpired retires every worker whose lease is over, also in a storm, and
+	// returns them: for a person, who judges for himself. Two callers at once retire each
+	// worker once.
 	RetireExpired(ctx context.Context) ([]Worker, error)
+
+	// LastStorm is the storm that is open, or the latest; nil when there never was one.
+	LastStorm(ctx context.Context) (*Storm, error)
 
 	// Recover moves up to limit jobs whose owner is retired: pending again, or
 	// failed when the crash budget is spent; history and outbox in the same

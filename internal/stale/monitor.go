@@ -5,6 +5,9 @@
 // Its detectors are the lease, which finds workers that died or froze, and progress,
 // which finds handlers that hang in a worker that is well. Others join the same pass.
 //
+// When four workers or more, and more than half, seem dead at once, a storm is open and
+// nobody is retired by the lease for a minute at most, see [job.Storm].
+//
 // Nobody is judged for a time in which nobody could beat: when the store was away,
 // or this machine slept, all leases ran out and all workers may be well. After such
 // a gap one full lease passes before the next worker is retired. Jobs of workers
@@ -45,6 +48,7 @@ const (
 type Config struct {
 	Store     job.Recoverer // required
 	Lifelines job.Lifelines // tells of deaths between passes; nil: nobody does
+	Teller    job.Teller    // has people told what was taken back; nil: nobody
 	Passes    job.Passes    // keeps the proof of each pass; nil: nobody
 	Rollups   job.Rollups   // keeps sums for reports; nil: nobody does
 	Orphans   Orphanage     // finds what nobody would come to; nil: nobody looks for that
@@ -76,6 +80,8 @@ type Metrics interface {
 	OrphansSeen(kind string, n int)   // of one look
 	OrphansFound(kind string, n int)  // told of
 	OrphansMended(kind string, n int) // by us
+	StormOpened()
+	StormOpen(open bool)
 }
 
 // Monitor repeats passes. One goroutine uses it.
@@ -90,6 +96,9 @@ type Monitor struct {
 	hands  timepiece
 	proof  proof
 	tally  tally.Tally // what reports want to know, until it is handed over
+
+	untold     []telling // the latest last
+	untellable seldom.Line
 }
 
 // New builds a monitor; nothing runs before Run or Pass.
@@ -124,6 +133,7 @@ type Result struct {
 	Retired   []job.Worker       // workers found dead in this pass
 	Recovered []job.RecoveredJob // jobs pending again, or failed with the crash budget spent
 	Orphans   []job.Finding      // told of in this pass
+	Storm     *job.Storm         // that is open, or was closed in this pass; nil: none
 }
 
 // Run repeats passes until ctx ends, with jitter so that several monitors do not
@@ -163,6 +173,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 func (m *Monitor) Pass(ctx context.Context) (Result, error) {
 	begun := time.Now()
 	adopted, lost := m.adopt(ctx)
+	m.tellPeople(ctx)
 	r, err := m.pass(ctx)
 	orphans, blind := m.seek(ctx)
 	r.Orphans = append(adopted, orphans...)
@@ -186,12 +197,12 @@ func (m *Monitor) pass(ctx context.Context) (r Result, err error) {
 	}
 	spared := m.spares(ctx, begun)
 	if !spared {
-		r.Retired, faults[0] = m.retire(ctx)
+		r.Retired, r.Storm, faults[0] = m.judge(ctx)
 	}
 	// Jobs of workers retired earlier, or by somebody else, are moved even when
 	// this pass could retire nobody.
 	r.Recovered, faults[1] = m.recoverAll(ctx, "recover jobs of retired workers", m.Store.Recover)
-	if !spared && m.StallAfter > 0 {
+	if !spared && !r.Storm.Open() && m.StallAfter > 0 {
 		var stalled []job.RecoveredJob
 		stalled, faults[2] = m.recoverAll(ctx, "recover stalled jobs", m.recoverStalled)
 		r.Recovered = append(r.Recovered, stalled...)
@@ -213,25 +224,6 @@ func (m *Monitor) spares(ctx context.Context, now time.Duration) bool {
 		m.spare = now + m.Lease
 	}
 	return now < m.spare
-}
-
-// retire declares the leases over that are.
-func (m *Monitor) retire(ctx context.Context) ([]job.Worker, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	retired, err := m.Store.RetireExpired(ctx)
-	for _, w := range retired {
-		m.tellRetired(ctx, w)
-	}
-	if err != nil {
-		return retired, fmt.Errorf("retire expired workers: %w", err)
-	}
-	return retired, nil
-}
-
-func (m *Monitor) tellRetired(ctx context.Context, w job.Worker) {
-	m.Metrics.WorkerRetired(w.RetiredCause)
-	m.Log.WarnContext(ctx, "worker retired", "worker_id", w.ID, "host", w.Host, "pid", w.PID, "cause", w.RetiredCause, "last_beat", w.BeatAt)
 }
 
 // mover moves up to so many jobs.
@@ -285,21 +277,6 @@ func (m *Monitor) recoverStalled(ctx context.Context, limit int) (job.Recovered,
 	return m.Store.RecoverStalled(ctx, m.StallAfter, limit)
 }
 
-func (m *Monitor) tell(ctx context.Context, moved []job.RecoveredJob) {
-	causes := map[string][]job.RecoveredJob{}
-	for _, j := range moved {
-		m.Metrics.JobRecovered(j.Cause, j.State)
-		causes[j.Cause] = append(causes[j.Cause], j)
-	}
-	for cause, jobs := range causes {
-		level := slog.LevelWarn
-		if cause == job.RetiredStopped {
-			level = slog.LevelInfo // what a drain left behind
-		}
-		m.Log.Log(ctx, level, "jobs recovered", "count", len(jobs), "cause", cause, "job_id", jobs[0].ID)
-	}
-}
-
 type noMetrics struct{}
 
 func (noMetrics) WorkerRetired(string)           {}
@@ -308,3 +285,5 @@ func (noMetrics) StalePass(time.Duration, error) {}
 func (noMetrics) OrphansSeen(string, int)        {}
 func (noMetrics) OrphansFound(string, int)       {}
 func (noMetrics) OrphansMended(string, int)      {}
+func (noMetrics) StormOpened()                   {}
+func (noMetrics) StormOpen(bool)                 {}

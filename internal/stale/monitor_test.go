@@ -18,7 +18,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The server that all tests share ends with this process.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/directorybolt/directorybolt/internal/dbtest.(*Cluster).Start.func1"))
+}
+
+var errAway = errors.New("store is away")
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -31,7 +36,7 @@ type ward struct {
 	path    string
 	offset  atomic.Int64
 	jump    atomic.Int64 // of the store's clock alone
-	retire  error        // of RetireExpired, in place of the store's answer
+	retire  error        // of Judge, in place of the store's answer
 	recover error        // of Recover
 }
 
@@ -53,11 +58,11 @@ func newWard(t *testing.T) *ward {
 	return w
 }
 
-func (w *ward) RetireExpired(ctx context.Context) ([]job.Worker, error) {
+func (w *ward) Judge(ctx context.Context, lease time.Duration) (job.Judgement, error) {
 	if w.retire != nil {
-		return nil, w.retire
+		return job.Judgement{}, w.retire
 	}
-	return w.Store.RetireExpired(ctx)
+	return w.Store.Judge(ctx, lease)
 }
 
 func (w *ward) Recover(ctx context.Context, limit int) (job.Recovered, error) {
@@ -214,7 +219,7 @@ func TestJobsOfWorkersRetiredBySomebodyElseAreMoved(t *testing.T) {
 	if err := w.Retire(t.Context(), id, job.RetiredToldToGo, job.By{Actor: "cli:test", Reason: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	w.retire = errors.New("store is away")
+	w.retire = errAway
 	r, err := w.monitor().Pass(t.Context())
 	if !errors.Is(err, w.retire) {
 		t.Errorf("error %v, want %v", err, w.retire)
@@ -226,7 +231,7 @@ func TestFailedPassIsAnErrorAndTellsWhatItDid(t *testing.T) {
 	w := newWard(t)
 	w.worker(2)
 	w.advance(lease + time.Second)
-	w.recover = errors.New("store is away")
+	w.recover = errAway
 	heard := &passes{}
 	m := w.monitor()
 	m.Metrics = heard
@@ -258,7 +263,7 @@ func TestNobodyIsJudgedForATimeWithoutAStore(t *testing.T) {
 	w.worker(3)
 	m := w.monitor()
 	w.expect(w.pass(m), 0, 0)
-	w.retire, w.recover = errors.New("store is away"), errors.New("store is away")
+	w.retire, w.recover = errAway, errAway
 	for range 6 {
 		w.advance(5 * time.Second)
 		if _, err := m.Pass(t.Context()); err == nil {
@@ -324,11 +329,17 @@ func TestIntervalHasACeiling(t *testing.T) {
 // silent is a store that never answers.
 type silent struct{ calls atomic.Int64 }
 
-func (s *silent) RetireExpired(ctx context.Context) ([]job.Worker, error) {
+func (s *silent) Judge(ctx context.Context, _ time.Duration) (job.Judgement, error) {
 	s.calls.Add(1)
 	<-ctx.Done()
-	return nil, context.Cause(ctx)
+	return job.Judgement{}, context.Cause(ctx)
 }
+
+func (s *silent) RetireExpired(context.Context) ([]job.Worker, error) {
+	return nil, errors.ErrUnsupported // a person's act
+}
+
+func (s *silent) LastStorm(context.Context) (*job.Storm, error) { return nil, errors.ErrUnsupported }
 
 func (s *silent) Recover(ctx context.Context, _ int) (job.Recovered, error) {
 	s.calls.Add(1)

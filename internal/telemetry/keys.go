@@ -9,6 +9,7 @@ const (
 	KeyCount      = "count"
 	KeyCustomer   = "customer_id"
 	KeyDelay      = "delay"
+	KeyDetector   = "detector"
 	KeyDirectory  = "directory"
 	KeyError      = "error"
 	KeyFence      = "fence"
@@ -35,6 +36,7 @@ var Keys = []Key{
 	{KeyCount, "how many the line is about"},
 	{KeyCustomer, "customer"},
 	{KeyDelay, "time until it is tried again"},
+	{KeyDetector, "what found a stale job: liveness, progress, death_watch, orphan"},
 	{KeyDirectory, "slug of the directory"},
 	{KeyError, "the chain of errors, secrets taken out"},
 	{KeyFence, "number of the claim"},

@@ -26,10 +26,10 @@ type Metrics struct {
 	recovered, retired                     *prometheus.CounterVec
 	leasesLost, fencedWrites               *prometheus.CounterVec
 	submissions                            *prometheus.CounterVec
-	beatsFailed, passesFailed              prometheus.Counter
+	beatsFailed, passesFailed, storms      prometheus.Counter
 	beatSeconds, claimSeconds, passSeconds prometheus.Histogram
 	attemptSeconds                         *prometheus.HistogramVec
-	workersLive, lifelines                 prometheus.Gauge
+	workersLive, lifelines, stormOpen      prometheus.Gauge
 	lastPass                               *prometheus.GaugeVec
 
 	orphanMetrics
@@ -77,12 +77,14 @@ func NewMetrics() *Metrics {
 	m.submissions = m.counters("submissions_total", "Tries at a directory, by the state they left the submission in.", "outcome")
 	m.beatsFailed = m.counters("heartbeats_failed_total", "Heartbeats that did not renew the lease.").WithLabelValues()
 	m.passesFailed = m.counters("stale_passes_failed_total", "Passes of the stale monitor that ended in an error.").WithLabelValues()
+	m.storms = m.counters("storms_total", "Storms that this process opened: so many workers seemed dead at once that recovery was held.").WithLabelValues()
 	m.beatSeconds = m.histogram("heartbeat_seconds", "Duration of a heartbeat.")
 	m.claimSeconds = m.histogram("claim_seconds", "Duration of a claim that found work.")
 	m.passSeconds = m.histogram("stale_pass_seconds", "Duration of a pass of the stale monitor.")
 	m.attemptSeconds = m.histograms("attempt_seconds", "Duration of an attempt, from claim to its recorded end.", slow, "kind")
 	m.workersLive = m.gauge("workers_live", "Workers with a lease, as last counted.")
 	m.lifelines = m.gauge("lifelines_held", "Lifelines that this process holds: 1 for a worker whose death others see at once, 0 where only its lease tells.")
+	m.stormOpen = m.gauge("storm_open", "1 while the storm breaker holds recovery, as the last pass of this process saw it.")
 	m.lastPass = m.gauges("monitor_last_pass_timestamp_seconds", "When the monitor of this process last ended a pass without an error, as Unix time.", "monitor")
 	m.requestSeconds = m.histograms("http_request_seconds", "Duration of an HTTP request, by route, never by path.", fast, "route", "method", "status")
 	m.orphanMetrics = m.aboutOrphans()
@@ -268,6 +270,24 @@ func (m *Metrics) HintsHeld(n int) {
 func (m *Metrics) QueueFailed(verb string) {
 	if m != nil {
 		m.queueFailed.WithLabelValues(verb).Inc()
+	}
+}
+
+// StormOpened tells that a storm was opened.
+func (m *Metrics) StormOpened() {
+	if m != nil {
+		m.storms.Inc()
+	}
+}
+
+// StormOpen tells whether a storm is open.
+func (m *Metrics) StormOpen(open bool) {
+	if m == nil {
+		return
+	}
+	m.stormOpen.Set(0)
+	if open {
+		m.stormOpen.Set(1)
 	}
 }
 

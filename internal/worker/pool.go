@@ -210,7 +210,7 @@ func (t *tenure) register(ctx context.Context) error {
 	defer cancel()
 	sent := t.clock()
 	err := t.Store.Register(ctx, job.Worker{
-		ID: t.id, Host: t.host, PID: os.Getpid(), Version: t.Version, Kinds: t.kinds, Capacity: t.Concurrency,
+		ID: t.id, Host: t.host, Boot: bootclock.Boot(), PID: os.Getpid(), Version: t.Version, Kinds: t.kinds, Capacity: t.Concurrency,
 	}, t.Lease)
 	if err == nil {
 		t.extend(sent)

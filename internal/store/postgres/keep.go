@@ -45,6 +45,7 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 		{"prune events", "PruneEvents", &p.Events, horizon},
 		{"prune workers", "PruneWorkers", &p.Workers, horizon},
 		{"prune outbox", "PruneOutbox", &p.Outbox, horizon},
+		{"prune storms", "PruneStorms", new(int64), horizon},
 		{"prune passes of monitors", "PrunePasses", new(int64), horizon},
 		{"prune idempotency keys", "PruneRequests", new(int64), now.Add(-2 * idempotency.Keep)},
 		{"prune deliveries of alerts", "PruneDeliveries", new(int64), horizon},

@@ -18,7 +18,7 @@ func (s *Store) Register(ctx context.Context, w job.Worker, lease time.Duration)
 	}
 	kinds := append([]string{}, w.Kinds...)
 	n, err := changed(ctx, s, "register worker "+w.ID.String(), "RegisterWorker",
-		dbID(w.ID), plain(w.Host), w.PID, plain(w.Version), kinds, w.Capacity, micros(lease))
+		dbID(w.ID), plain(w.Host), w.PID, plain(w.Version), kinds, w.Capacity, micros(lease), plain(w.Boot))
 	if err != nil || n > 0 {
 		return err
 	}
@@ -163,11 +163,15 @@ func (s *Store) Workers(ctx context.Context, retiredWithin time.Duration) ([]job
 
 // RetireExpired retires every worker whose lease is over.
 func (s *Store) RetireExpired(ctx context.Context) ([]job.Worker, error) {
-	return all(ctx, s, "retire expired workers", "RetireExpiredWorkers", scanWorker)
+	return s.retireExpired(ctx, false)
+}
+
+func (s *Store) retireExpired(ctx context.Context, doubting bool) ([]job.Worker, error) {
+	return all(ctx, s, "retire expired workers", "RetireExpiredWorkers", scanWorker, doubting, job.StormOwners, micros(job.StormHold))
 }
 
 func scanWorker(row pgx.CollectableRow) (w job.Worker, err error) {
-	err = row.Scan((*nullID)(&w.ID), &w.Host, &w.PID, &w.Version, &w.Kinds, &w.Capacity, (*nullTime)(&w.StartedAt),
+	err = row.Scan((*nullID)(&w.ID), &w.Host, &w.PID, &w.Version, &w.Kinds, &w.Capacity, &w.Boot, (*nullTime)(&w.StartedAt),
 		(*nullTime)(&w.BeatAt), (*nullTime)(&w.LeaseUntil), (*nullTime)(&w.RetiredAt), (*nullText)(&w.RetiredCause))
 	return w, err
 }
@@ -276,7 +280,7 @@ func (s *Store) moveBack(ctx context.Context, act, statement string, t taking, m
 	}, more...)
 	moved, err := all(ctx, s, act, statement, func(row pgx.CollectableRow) (r job.RecoveredJob, err error) {
 		err = row.Scan((*nullID)(&r.ID), &r.Kind, &r.Fence, (*nullText)(&r.State), &r.Crashes, &r.Quarantined, &r.Cause,
-			(*nullID)(&r.WorkerID), &r.ValueCents)
+			(*nullID)(&r.WorkerID), &r.ValueCents, &r.Canary)
 		return r, err
 	}, args...)
 	if len(moved) > 0 {

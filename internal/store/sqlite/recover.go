@@ -243,7 +243,7 @@ func (c crash) events(o *recoverable, after *job.Job) []job.Event {
 func (o *recoverable) moved(after *job.Job) job.RecoveredJob {
 	return job.RecoveredJob{
 		ID: o.ID, Kind: o.Kind, Fence: o.Fence, State: after.State, Crashes: after.Crashes,
-		Quarantined: after.Quarantined, Cause: o.cause, WorkerID: o.WorkerID, ValueCents: o.ValueCents,
+		Quarantined: after.Quarantined, Cause: o.cause, WorkerID: o.WorkerID, ValueCents: o.ValueCents, Canary: o.Canary,
 	}
 }
 

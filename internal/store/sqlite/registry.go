@@ -19,7 +19,7 @@ func (s *Store) Register(ctx context.Context, w job.Worker, lease time.Duration)
 	}
 	err := s.write(ctx, func(t *tx) error {
 		n, err := t.exec(q.RegisterWorker, w.ID.String(), clean(w.Host), w.PID, clean(w.Version), list(w.Kinds), w.Capacity,
-			t.now, t.now+lease.Microseconds())
+			t.now, t.now+lease.Microseconds(), clean(w.Boot))
 		if err != nil || n == 1 {
 			return err
 		}
@@ -182,20 +182,27 @@ func retirement(w *job.Worker, by job.By) job.Event {
 func (s *Store) RetireExpired(ctx context.Context) ([]job.Worker, error) {
 	var retired []job.Worker
 	err := s.write(ctx, func(t *tx) (err error) {
-		retired, err = all(t, scanWorker, q.RetireExpiredWorkers, t.now, job.RetiredLeaseExpired)
-		if err != nil {
-			return err
-		}
-		events := make([]job.Event, len(retired))
-		for i := range retired {
-			events[i] = retirement(&retired[i], job.By{})
-		}
-		return t.record(events...)
+		retired, err = t.retireExpired(false)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("retire expired workers: %w", err)
 	}
 	return retired, nil
+}
+
+// retireExpired retires whoever has its lease over; held says that the storm breaker
+// holds.
+func (t *tx) retireExpired(held bool) ([]job.Worker, error) {
+	retired, err := all(t, scanWorker, q.RetireExpiredWorkers, t.now, job.RetiredLeaseExpired, held)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]job.Event, len(retired))
+	for i := range retired {
+		events[i] = retirement(&retired[i], job.By{})
+	}
+	return retired, t.record(events...)
 }
 
 // Workers implements [job.Registry].

@@ -156,7 +156,7 @@ func scanCount(r row) (n int64, err error) {
 
 func scanWorker(r row) (w job.Worker, err error) {
 	var kinds json.RawMessage
-	err = r.Scan(&w.ID, &w.Host, &w.PID, &w.Version, document{&kinds}, &w.Capacity, moment{&w.StartedAt}, moment{&w.BeatAt},
+	err = r.Scan(&w.ID, &w.Host, &w.PID, &w.Version, document{&kinds}, &w.Capacity, &w.Boot, moment{&w.StartedAt}, moment{&w.BeatAt},
 		moment{&w.LeaseUntil}, moment{&w.RetiredAt}, maybe[string]{&w.RetiredCause})
 	if err == nil {
 		err = json.Unmarshal(kinds, &w.Kinds)

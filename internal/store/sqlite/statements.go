@@ -51,7 +51,9 @@ type statements struct {
 	// submissions.sql
 	PlanSubmissions, RecordPlan, ListSubmissions, GetSubmission, HeldDirectories, IntendSubmission string
 	SettleSubmission, ObserveSubmission                                                            string
+	// storms.sql
+	LastStorm, OpenStorm, TurnBreaker, ValueInStorm, PruneStorms string
 	// workers.sql
 	RegisterWorker, GetWorker, BeatWorker, LostLeases, StrayLeases, RetireWorker, RetireExpiredWorkers string
-	ListWorkers, PruneWorkers                                                                          string
+	TallyWorkers, ListWorkers, PruneWorkers                                                            string
 }

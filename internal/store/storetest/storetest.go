@@ -93,6 +93,7 @@ func Run(t *testing.T, f Factory) {
 		{"Finish", finishPromises},
 		{"Registry", registryPromises},
 		{"Lifelines", lifelinePromises},
+		{"Storm", stormPromises},
 		{"Recover", recoverPromises},
 		{"Operate", operatePromises},
 		{"Read", readPromises},

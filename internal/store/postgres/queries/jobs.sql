@@ -514,7 +514,7 @@ hinted AS (
         DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
             attempts = 0, created_at = excluded.created_at
 )
-SELECT id, kind, fence, state, crashes, quarantined, retired_cause, worker_id, value_cents
+SELECT id, kind, fence, state, crashes, quarantined, retired_cause, worker_id, value_cents, canary
   FROM moved;
 
 -- name: RecoverStalledJobs
@@ -604,7 +604,7 @@ hinted AS (
         DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
             attempts = 0, created_at = excluded.created_at
 )
-SELECT id, kind, fence, state, crashes, quarantined, 'no_progress', worker_id, value_cents
+SELECT id, kind, fence, state, crashes, quarantined, 'no_progress', worker_id, value_cents, canary
   FROM moved;
 
 -- name: CancelJob

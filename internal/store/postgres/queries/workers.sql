@@ -2,8 +2,8 @@
 -- Durations are microseconds.
 
 -- name: RegisterWorker
-INSERT INTO workers (id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until)
-SELECT $1, $2, $3, $4, $5, $6, at, at, at + $7::bigint * interval '1 microsecond'
+INSERT INTO workers (id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until)
+SELECT $1, $2, $3, $4, $5, $6, $8, at, at, at + $7::bigint * interval '1 microsecond'
   FROM (SELECT clock_timestamp() AS at OFFSET 0) AS now
     ON CONFLICT (id) DO NOTHING
 RETURNING id;
@@ -49,19 +49,39 @@ told AS (
            jsonb_strip_nulls(jsonb_build_object('host', host, 'pid', pid, 'reason', nullif($4::text, '')))
       FROM retired
 )
-SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
+SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause
   FROM retired;
 
 -- name: RetireExpiredWorkers
 -- SKIP LOCKED: a row that is locked is being renewed, or retired by another caller.
 -- The UPDATE repeats the condition on the row it changes: a beat that came in
 -- between has made it false.
-WITH expired AS MATERIALIZED (
-    SELECT id
+-- With $1 the storm breaker is heard ($2 workers, held for $3), in this statement, so that
+-- every monitor decides alike; and a server that began less than the lease ago gave
+-- its owner no chance to beat.
+WITH live AS MATERIALIZED (
+    SELECT count(*) AS owners, count(*) FILTER (WHERE lease_until <= statement_timestamp()) AS dead
       FROM workers
-     WHERE retired_at IS NULL AND lease_until <= statement_timestamp()
-     ORDER BY id
-       FOR UPDATE SKIP LOCKED
+     WHERE retired_at IS NULL
+),
+breaker AS MATERIALIZED (
+    SELECT $1::boolean AND coalesce(
+               (SELECT statement_timestamp() < opened_at + $3::bigint * interval '1 microsecond' FROM storms WHERE closed_at IS NULL),
+               dead >= $2::integer AND 2 * dead > owners) AS holds
+      FROM live
+),
+expired AS MATERIALIZED (
+    SELECT w.id
+      FROM workers w, breaker
+     WHERE w.retired_at IS NULL AND w.lease_until <= statement_timestamp()
+       AND (NOT $1::boolean OR statement_timestamp() >= pg_postmaster_start_time() + (w.lease_until - w.beat_at))
+       AND (NOT breaker.holds
+            OR EXISTS (SELECT
+                         FROM workers later
+                        WHERE later.host = w.host AND later.boot <> w.boot AND later.boot <> '' AND w.boot <> ''
+                          AND later.started_at > w.beat_at))
+     ORDER BY w.id
+       FOR UPDATE OF w SKIP LOCKED
 ),
 retired AS (
     UPDATE workers w
@@ -76,7 +96,7 @@ told AS (
            jsonb_build_object('host', host, 'pid', pid, 'lease_until', to_char(lease_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
       FROM retired
 )
-SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
+SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause
   FROM retired;
 
 -- name: HoldLifeline
@@ -104,7 +124,7 @@ SELECT id, key, EXISTS (SELECT FROM held WHERE held.key = ring.key), pg_backend_
  LIMIT $3;
 
 -- name: ListWorkers
-SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
+SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause
   FROM workers
  WHERE retired_at IS NULL OR retired_at > statement_timestamp() - $1::bigint * interval '1 microsecond'
  ORDER BY started_at, id;

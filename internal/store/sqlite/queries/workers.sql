@@ -1,12 +1,12 @@
 -- Statements on workers. A lease ends in one place: the worker's row.
 
 -- name: RegisterWorker
-INSERT INTO workers (id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)
+INSERT INTO workers (id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, boot)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)
     ON CONFLICT (id) DO NOTHING;
 
 -- name: GetWorker
-SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
+SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause
   FROM workers
  WHERE id = ?1;
 
@@ -35,16 +35,30 @@ SELECT id, fence
 UPDATE workers
    SET retired_at = ?2, retired_cause = ?3
  WHERE id = ?1 AND retired_at IS NULL
-RETURNING id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause;
+RETURNING id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause;
 
 -- name: RetireExpiredWorkers
+-- ?3: the storm breaker holds, and only those go whose host booted anew.
 UPDATE workers
    SET retired_at = ?1, retired_cause = ?2
  WHERE retired_at IS NULL AND lease_until <= ?1
-RETURNING id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause;
+   AND (NOT ?3
+        OR EXISTS (SELECT 1
+                     FROM workers AS later
+                    WHERE later.host = workers.host AND later.boot <> workers.boot AND later.boot <> '' AND workers.boot <> ''
+                      AND later.started_at > workers.beat_at))
+RETURNING id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause;
+
+-- name: TallyWorkers
+-- How many are not retired, how many of these have their lease over, and how many
+-- were retired since ?2 because they died.
+SELECT count(*) FILTER (WHERE retired_at IS NULL), count(*) FILTER (WHERE retired_at IS NULL AND lease_until <= ?1),
+       count(*) FILTER (WHERE retired_at >= ?2 AND retired_cause <> 'stopped')
+  FROM workers
+ WHERE retired_at IS NULL OR retired_at >= ?2;
 
 -- name: ListWorkers
-SELECT id, host, pid, version, kinds, capacity, started_at, beat_at, lease_until, retired_at, retired_cause
+SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause
   FROM workers
  WHERE retired_at IS NULL OR retired_at > ?1
  ORDER BY started_at, id;
