@@ -44,6 +44,7 @@ const (
 	EventWorkerRetired       = "worker.retired"
 	EventStormOpened         = "storm.opened"
 	EventStormClosed         = "storm.closed"
+	EventHandlerStuck        = "handler.stuck" // it goes on though its attempt is over
 	EventWriteFenced         = "write.fenced"
 	EventSubmissionIntent    = "submission.intent"
 	EventSubmissionOutcome   = "submission.outcome"

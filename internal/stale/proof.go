@@ -70,6 +70,11 @@ func (m *Monitor) count(r Result, failed error) {
 		name = job.FactPassesFailed
 	}
 	m.tally.Count(name, m.proof.Monitor, 1)
+	m.countDone(r)
+}
+
+// countDone counts what was done, in a pass or between two.
+func (m *Monitor) countDone(r Result) {
 	for _, w := range r.Retired {
 		m.tally.Count(job.FactRetired, w.RetiredCause, 1)
 	}

@@ -55,5 +55,6 @@ func (m *Monitor) mourn(ctx context.Context, dead ...job.Worker) Result {
 		m.Log.WarnContext(ctx, "jobs of a dead worker not recovered, the next pass will", "worker_id", dead[0].ID, "error", err.Error())
 	}
 	m.proof.count(r)
+	m.countDone(r)
 	return r
 }

@@ -25,11 +25,12 @@ type Metrics struct {
 	snoozed, released, cancelled           *prometheus.CounterVec
 	recovered, retired                     *prometheus.CounterVec
 	leasesLost, fencedWrites               *prometheus.CounterVec
-	submissions                            *prometheus.CounterVec
+	submissions, handlersStuck             *prometheus.CounterVec
 	beatsFailed, passesFailed, storms      prometheus.Counter
 	beatSeconds, claimSeconds, passSeconds prometheus.Histogram
 	attemptSeconds                         *prometheus.HistogramVec
 	workersLive, lifelines, stormOpen      prometheus.Gauge
+	slotsLost                              prometheus.Gauge
 	lastPass                               *prometheus.GaugeVec
 
 	orphanMetrics
@@ -75,6 +76,7 @@ func NewMetrics() *Metrics {
 	m.leasesLost = m.counters("leases_lost_total", "Leases that a worker found gone while it still held the job.", "kind")
 	m.fencedWrites = m.counters("fenced_writes_total", "Writes refused because their lease was no longer the latest.", "verb")
 	m.submissions = m.counters("submissions_total", "Tries at a directory, by the state they left the submission in.", "outcome")
+	m.handlersStuck = m.counters("handlers_stuck_total", "Handlers that went on for long after their attempt was over, and lost their slot.", "kind")
 	m.beatsFailed = m.counters("heartbeats_failed_total", "Heartbeats that did not renew the lease.").WithLabelValues()
 	m.passesFailed = m.counters("stale_passes_failed_total", "Passes of the stale monitor that ended in an error.").WithLabelValues()
 	m.storms = m.counters("storms_total", "Storms that this process opened: so many workers seemed dead at once that recovery was held.").WithLabelValues()
@@ -84,6 +86,7 @@ func NewMetrics() *Metrics {
 	m.attemptSeconds = m.histograms("attempt_seconds", "Duration of an attempt, from claim to its recorded end.", slow, "kind")
 	m.workersLive = m.gauge("workers_live", "Workers with a lease, as last counted.")
 	m.lifelines = m.gauge("lifelines_held", "Lifelines that this process holds: 1 for a worker whose death others see at once, 0 where only its lease tells.")
+	m.slotsLost = m.gauge("slots_lost", "Handlers of this process that still go on so. Each has a slot in its place; at WORKER_CONCURRENCY of them there are no more.")
 	m.stormOpen = m.gauge("storm_open", "1 while the storm breaker holds recovery, as the last pass of this process saw it.")
 	m.lastPass = m.gauges("monitor_last_pass_timestamp_seconds", "When the monitor of this process last ended a pass without an error, as Unix time.", "monitor")
 	m.requestSeconds = m.histograms("http_request_seconds", "Duration of an HTTP request, by route, never by path.", fast, "route", "method", "status")
@@ -173,6 +176,21 @@ func (m *Metrics) Beat(took time.Duration, ok bool) {
 	m.beatSeconds.Observe(took.Seconds())
 	if !ok {
 		m.beatsFailed.Inc()
+	}
+}
+
+// SlotLost tells that a handler hangs and lost its slot.
+func (m *Metrics) SlotLost(kind string) {
+	if m != nil {
+		m.handlersStuck.WithLabelValues(kind).Inc()
+		m.slotsLost.Inc()
+	}
+}
+
+// SlotFound tells that such a handler returned.
+func (m *Metrics) SlotFound(string) {
+	if m != nil {
+		m.slotsLost.Dec()
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/backoff"
@@ -15,18 +14,24 @@ import (
 // runSlots runs attempts in all slots until there are no more. In a drain, what
 // has not begun stays held and is released at the end.
 func (t *tenure) runSlots() {
-	var slots sync.WaitGroup
+	t.slots.Add(t.Concurrency)
 	for range t.Concurrency {
-		slots.Go(func() {
-			for a := range t.todo {
-				if !t.stopping() {
-					t.run(a)
-				}
-				t.leaveSlot()
-			}
-		})
+		go t.slot()
 	}
-	slots.Wait()
+	t.slots.Wait()
+}
+
+// slot runs one attempt after another, until there are no more or it is lost to a
+// handler: then another has taken its place, and it ends when the handler does.
+func (t *tenure) slot() {
+	for a := range t.todo {
+		if !t.stopping() && a.phase.CompareAndSwap(waiting, running) && !t.run(a) {
+			t.foundAgain(a)
+			return
+		}
+		t.leaveSlot()
+	}
+	t.slots.Done()
 }
 
 func (t *tenure) stopping() bool {
@@ -51,22 +56,22 @@ func (t *tenure) leaveSlot() {
 }
 
 // run performs one attempt and records how it ended. What was cancelled while it
-// waited does not begin.
-func (t *tenure) run(a *attempt) {
+// waited does not begin. false: the slot was lost meanwhile.
+func (t *tenure) run(a *attempt) (kept bool) {
 	defer a.cancel(nil)
 	a.begun = time.Now()
 	err := context.Cause(a.ctx)
 	if err == nil {
-		a.running.Store(true)
 		err = call(a.ctx, t.Handlers[a.job.Kind], job.Attempt{
 			Job:      a.job,
 			Left:     t.left,
 			Progress: func() { a.progressed.Store(true) },
 			Drain:    t.drain,
 		})
-		a.running.Store(false)
 	}
+	kept = a.phase.CompareAndSwap(running, returned)
 	t.conclude(a, err, context.Cause(a.ctx))
+	return kept
 }
 
 // call is the one place where a handler's panic becomes an error.

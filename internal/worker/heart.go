@@ -68,21 +68,38 @@ func (t *tenure) beat(ctx context.Context) error {
 	for _, l := range pulse.Lost {
 		t.lose(l)
 	}
-	if len(pulse.Strays) > 0 {
-		t.errands.Go(func() { t.giveBack(pulse.Strays) })
-	}
+	t.giveBack(pulse.Strays, "the answer to the claim was lost")
+	t.giveBack(t.unbegunFor(t.Heartbeat), "every slot of the worker is taken")
 	return nil
 }
 
-// giveBack releases claims whose answer was lost: while this worker lives nobody
+// giveBack releases claims that nobody here works on: while this worker lives nobody
 // else would take them.
-func (t *tenure) giveBack(strays []job.Lease) {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-	defer cancel()
-	if _, err := t.Store.Release(ctx, "the answer to the claim was lost", strays...); err != nil {
-		return // a later beat tells of them again
+func (t *tenure) giveBack(leases []job.Lease, why string) {
+	if len(leases) == 0 {
+		return
 	}
-	t.Log.Warn("jobs given back, the answer to their claim was lost", "worker_id", t.id, "count", len(strays), "job_id", strays[0].JobID)
+	t.errands.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+		defer cancel()
+		if _, err := t.Store.Release(ctx, why, leases...); err != nil {
+			return // a later beat tells of them as strays
+		}
+		t.Log.Warn("jobs given back", "worker_id", t.id, "count", len(leases), "job_id", leases[0].JobID, "cause", why)
+	})
+}
+
+// unbegunFor takes out what waited for a slot so long: it was claimed ahead for a
+// moment, and the handlers before it hang.
+func (t *tenure) unbegunFor(d time.Duration) (leases []job.Lease) {
+	var taken []*attempt
+	for _, a := range t.holding() {
+		if time.Since(a.claimed) > d && a.ctx.Err() == nil && a.phase.CompareAndSwap(waiting, unwanted) {
+			taken, leases = append(taken, a), append(leases, a.job.Lease())
+		}
+	}
+	t.drop(taken...)
+	return leases
 }
 
 // report lists what the beat tells the store, and the attempts whose progress it takes along.
@@ -110,5 +127,5 @@ func (t *tenure) lose(l job.Lost) {
 	if l.State == job.Cancelled {
 		cause = errCancelled
 	}
-	a.cancel(cause)
+	t.stop(a, cause)
 }

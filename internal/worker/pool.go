@@ -24,6 +24,7 @@ type Store interface {
 	job.Finisher
 	job.Registry
 	job.Lifelines
+	job.Teller
 	job.Waker
 }
 
@@ -39,6 +40,10 @@ type Config struct {
 	Lease       time.Duration // granted by each beat; 20 s; at least 3 heartbeats
 	Poll        time.Duration // between looks for work when nothing wakes the pool; 1 s
 	DrainGrace  time.Duration // for running jobs to end at shutdown; 25 s; less than the lease may cut a post
+
+	// StuckAfter is how long a handler may go on when its attempt is over. Then it is
+	// reported, and another slot takes the place of its own; 10 s.
+	StuckAfter time.Duration
 
 	Backoff backoff.Policy // between attempts
 	Rollups job.Rollups    // keeps sums for reports; nil: nobody does
@@ -56,6 +61,8 @@ type Metrics interface {
 	LeaseLost(kind string)
 	Beat(took time.Duration, ok bool)
 	LifelineHeld(held bool)
+	SlotLost(kind string)
+	SlotFound(kind string)
 }
 
 // Validate reports every fault at once.
@@ -70,7 +77,7 @@ func (c Config) Validate() error {
 	for _, d := range []struct {
 		name string
 		v    time.Duration
-	}{{"heartbeat", c.Heartbeat}, {"lease", c.Lease}, {"poll interval", c.Poll}, {"drain grace", c.DrainGrace}} {
+	}{{"heartbeat", c.Heartbeat}, {"lease", c.Lease}, {"poll interval", c.Poll}, {"drain grace", c.DrainGrace}, {"stuck after", c.StuckAfter}} {
 		if d.v < 0 {
 			faults = append(faults, fmt.Errorf("worker: %s %s is negative", d.name, d.v))
 		}
@@ -94,6 +101,7 @@ func (c Config) withDefaults() Config {
 	set(&c.Lease, 20*time.Second)
 	set(&c.Poll, time.Second)
 	set(&c.DrainGrace, 25*time.Second)
+	set(&c.StuckAfter, 10*time.Second)
 	if c.Concurrency == 0 {
 		c.Concurrency = 10
 	}
@@ -118,7 +126,8 @@ type Pool struct {
 	host  string
 	kinds []string
 
-	serving atomic.Pointer[tenure] // nil: there is none
+	serving   atomic.Pointer[tenure] // nil: there is none
+	lostSlots atomic.Int64           // to handlers that hang, of all tenures
 
 	registerFails, beatFails, claimFails, lifelineFails seldom.Line
 
@@ -238,3 +247,5 @@ func (noMetrics) JobEnded(string, string, string, time.Duration) {}
 func (noMetrics) LeaseLost(string)                               {}
 func (noMetrics) Beat(time.Duration, bool)                       {}
 func (noMetrics) LifelineHeld(bool)                              {}
+func (noMetrics) SlotLost(string)                                {}
+func (noMetrics) SlotFound(string)                               {}

@@ -41,12 +41,13 @@ type tenure struct {
 	mu   sync.Mutex
 	held map[job.ID]*attempt // claimed and not yet ended in the store
 
-	todo     chan *attempt // claimed, not begun
-	ended    chan *attempt // succeeded, to be completed
-	freed    chan struct{} // a hint that an attempt left its slot
-	kick     chan struct{} // makes the heart beat now
-	unbegun  atomic.Int64  // claimed and not yet through their handler
-	finished atomic.Int64  // handlers that returned, ever
+	slots    sync.WaitGroup // those that are not lost
+	todo     chan *attempt  // claimed, not begun
+	ended    chan *attempt  // succeeded, to be completed
+	freed    chan struct{}  // a hint that an attempt left its slot
+	kick     chan struct{}  // makes the heart beat now
+	unbegun  atomic.Int64   // claimed and not yet through their handler
+	finished atomic.Int64   // handlers that returned, ever
 
 	errands   sync.WaitGroup // what the heart does not wait for
 	signedOff bool           // the store knows that the tenure is over; after serve
@@ -60,9 +61,25 @@ type attempt struct {
 	job        job.Job
 	ctx        context.Context // ends, with a cause, when the attempt shall
 	cancel     context.CancelCauseFunc
+	claimed    time.Time
 	begun      time.Time
 	progressed atomic.Bool
-	running    atomic.Bool // in its handler
+	phase      atomic.Int32
+}
+
+// Phases of an attempt.
+const (
+	waiting  int32 = iota // for a slot
+	running               // in its handler
+	returned              // from its handler
+	lost                  // in its handler, but without a slot: it ignores that it is over
+	unwanted              // given back before it began
+)
+
+// inHandler reports whether the handler has begun and not returned.
+func (a *attempt) inHandler() bool {
+	p := a.phase.Load()
+	return p == running || p == lost
 }
 
 func newTenure(p *Pool) *tenure {
@@ -154,10 +171,10 @@ func (t *tenure) awaitSlots(ran <-chan struct{}) {
 	case <-ran:
 	case <-time.After(stragglerGrace):
 		for _, a := range t.holding() {
-			if !a.running.Load() {
-				continue
+			if a.phase.CompareAndSwap(running, lost) {
+				t.tellLost(a)
+				t.slots.Done()
 			}
-			t.Log.Error("handler ignores its cancelled context", "job_id", a.job.ID, "kind", a.job.Kind, "worker_id", t.id)
 		}
 	}
 }
@@ -174,7 +191,7 @@ func (t *tenure) leave() (left bool) {
 	defer cancel()
 	var leases []job.Lease
 	for _, a := range t.holding() {
-		if !a.running.Load() {
+		if !a.inHandler() {
 			leases = append(leases, a.job.Lease())
 		}
 	}
@@ -203,14 +220,14 @@ func (t *tenure) why() string {
 
 // hold enters a claimed job.
 func (t *tenure) hold(j job.Job) *attempt {
-	a := &attempt{job: j}
+	a := &attempt{job: j, claimed: time.Now()}
 	a.ctx, a.cancel = context.WithCancelCause(t.attempts)
 	t.mu.Lock()
 	earlier := t.held[j.ID]
 	t.held[j.ID] = a
 	t.mu.Unlock()
 	if earlier != nil { // taken from a handler that hangs here, and handed to us again before a beat told
-		earlier.cancel(job.ErrLeaseLost)
+		t.stop(earlier, job.ErrLeaseLost)
 	}
 	t.unbegun.Add(1)
 	return a
