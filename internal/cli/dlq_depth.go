@@ -37,6 +37,9 @@ func (dlqDepthCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		a.say("%s", watchedBy(job.MonitorDLQ, passes, now, settings.DLQCheckInterval))
+		if fault := blindness(passes); fault != "" {
+			a.say("the dead letter queue is not seen: %s", fault)
+		}
 		return nil
 	})
 }
@@ -55,4 +58,15 @@ func tellDepth(a *app, d job.LetterDepth) error {
 		{"oldest", stamp(d.Oldest)},
 		{"newest", stamp(d.Newest)},
 	}))
+}
+
+// blindness is why the latest look into the dead letter queue failed; empty: it did not,
+// or there is no queue.
+func blindness(passes []job.MonitorPass) string {
+	for _, p := range passes { // the latest first
+		if p.Monitor == job.MonitorDLQLook {
+			return p.Error
+		}
+	}
+	return ""
 }

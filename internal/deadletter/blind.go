@@ -19,7 +19,7 @@ type blindness struct {
 }
 
 // sight tells people when nobody has seen the dead letter queue for two intervals, and
-// when somebody sees it again. Whether any monitor has, the passes in the store say.
+// when somebody sees it again. Whether any monitor has, the looks in the store say.
 func (m *Monitor) sight(ctx context.Context, looked error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -49,16 +49,16 @@ func (m *Monitor) sight(ctx context.Context, looked error) error {
 	return err
 }
 
-// lastSeen is when a monitor last had a good pass, or, when none ever had, when this
+// lastSeen is when a monitor last had a good look, or, when none ever had, when this
 // one began; and whether one has failed since. Where none has, nobody looked.
 func (m *Monitor) lastSeen(passes []job.MonitorPass) (at time.Time, failed bool) {
 	for _, p := range passes {
-		if p.Monitor == job.MonitorDLQ && p.GoodAt.After(at) {
+		if p.Monitor == job.MonitorDLQLook && p.GoodAt.After(at) {
 			at = p.GoodAt
 		}
 	}
 	for _, p := range passes {
-		failed = failed || p.Monitor == job.MonitorDLQ && p.Error != "" && p.At.After(at)
+		failed = failed || p.Monitor == job.MonitorDLQLook && p.Error != "" && p.At.After(at)
 	}
 	if at.IsZero() {
 		at = m.blind.since
@@ -70,7 +70,7 @@ func (m *Monitor) lastSeen(passes []job.MonitorPass) (at time.Time, failed bool)
 // the same.
 func (m *Monitor) speaks(passes []job.MonitorPass, now time.Time) bool {
 	for _, p := range passes {
-		if p.Monitor == job.MonitorDLQ && now.Sub(p.At) <= blindAfter*m.Interval && bytes.Compare(p.Process[:], m.proof.Process[:]) < 0 {
+		if p.Monitor == job.MonitorDLQLook && now.Sub(p.At) <= blindAfter*m.Interval && bytes.Compare(p.Process[:], m.proof.looks.Process[:]) < 0 {
 			return false
 		}
 	}

@@ -79,7 +79,7 @@ func (m *Monitor) sort(ctx context.Context, letters []queue.Letter, r *Result) (
 			reason = l.Poison.Reason
 		}
 		if meaning == job.MeansUnknown {
-			if meaning, err = m.keep(ctx, l, reason); err != nil {
+			if meaning, err = m.keepMessage(ctx, l, reason); err != nil {
 				return stale, append(open, letters[i:]...), err
 			}
 		}
@@ -97,8 +97,9 @@ func (m *Monitor) sort(ctx context.Context, letters []queue.Letter, r *Result) (
 	return stale, open, nil
 }
 
-// keep makes a letter of a message that names no job of ours, with what people are told.
-func (m *Monitor) keep(ctx context.Context, l *queue.Letter, reason string) (job.Meaning, error) {
+// keepMessage makes a letter of a message that names no job of ours, with what people
+// are told.
+func (m *Monitor) keepMessage(ctx context.Context, l *queue.Letter, reason string) (job.Meaning, error) {
 	d := job.DeadMessage{
 		MessageID: l.ID, Body: l.Body, Cause: reason, Class: ClassPoison, Signature: job.Signature(ClassPoison, reason),
 		Receives: l.Receives, SentAt: l.SentAt, ExpiresAt: l.Expires,

@@ -125,23 +125,26 @@ func (m *Monitor) complain(ctx context.Context, err error) {
 func (m *Monitor) Check(ctx context.Context) (Result, error) {
 	begun := time.Now()
 	var r Result
-	err := m.check(ctx, &r)
-	err = errors.Join(err, m.record(ctx, r, time.Since(begun), err))
+	looked := m.see(ctx, &r)
+	err := errors.Join(m.tend(ctx, &r), m.retell(ctx), m.measure(ctx, &r))
+	err = errors.Join(looked, err, m.record(ctx, r, time.Since(begun), err))
 	m.Metrics.DLQPass(time.Since(begun), err)
 	m.report(ctx, r)
 	return r, err
 }
 
-func (m *Monitor) check(ctx context.Context, r *Result) error {
-	faults := []error{m.tend(ctx, r), m.measure(ctx, r)}
-	if m.Queue != nil {
-		looked := m.look(ctx, r)
-		faults = append(faults, looked, m.sight(ctx, looked))
-		if looked == nil {
-			faults = append(faults, m.expire(ctx, r))
-		}
+// see looks into the dead letter queue, where there is one, and says when nobody does.
+func (m *Monitor) see(ctx context.Context, r *Result) error {
+	if m.Queue == nil {
+		return nil
 	}
-	return errors.Join(faults...)
+	begun := time.Now()
+	looked := m.look(ctx, r)
+	faults := []error{looked, m.sight(ctx, looked)}
+	if looked == nil {
+		faults = append(faults, m.expire(ctx, r))
+	}
+	return errors.Join(append(faults, m.recordLook(ctx, time.Since(begun), looked))...)
 }
 
 // measure counts what is open.

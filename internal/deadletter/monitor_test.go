@@ -273,6 +273,13 @@ func TestBlindnessIsToldOnceAndEnds(t *testing.T) {
 	blind()
 	w.none("told before")
 
+	passes, err := w.MonitorPasses(t.Context())
+	w.must(err)
+	for _, p := range passes {
+		if blind := p.Monitor == job.MonitorDLQLook; (p.Error != "") != blind || p.Every == 0 != blind {
+			t.Errorf("%s, every %s: error %q; a monitor that is blind is well, and nobody misses its looks", p.Monitor, p.Every, p.Error)
+		}
+	}
 	one.Queue = seeing
 	w.check(one)
 	if n := w.only(); n.Alert != job.AlertQueueBlind || !n.Resolved {

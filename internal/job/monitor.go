@@ -24,6 +24,11 @@ type Passes interface {
 const (
 	MonitorStale = "stale" // of workers and stuck jobs
 	MonitorDLQ   = "dlq"   // of dead letters
+
+	// MonitorDLQLook is the dead letter monitor's looks into the dead letter queue, where
+	// there is one. A monitor that is well may see nothing. That is told as blindness, so
+	// nobody misses passes of these looks.
+	MonitorDLQLook = "dlq_look"
 )
 
 // MonitorPass is the latest pass of a monitor in one process.
