@@ -83,9 +83,10 @@ func (p *page) touch(a *Alert) {
 }
 
 // groups are the fingerprints that the observation may be about. That a trouble is
-// over is true of canaries in it as well.
+// over is true of canaries in it as well; but each dead letter has a fate of its own,
+// and those of canaries are told apart.
 func (o Observation) groups() []string {
-	if o.Resolved {
+	if o.Resolved && o.Kind != job.AlertDeadLetters {
 		return []string{Fingerprint(o.Kind, o.Group, false), Fingerprint(o.Kind, o.Group, true)}
 	}
 	return []string{o.Fingerprint()}

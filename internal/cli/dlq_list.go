@@ -76,8 +76,20 @@ func (c dlqListCmd) page(ctx context.Context, a *app, s backend, f job.LetterFil
 		a.say("no dead letters")
 	case more:
 		a.say("more: add --before %s", letters[len(letters)-1].ID)
+	case !c.All:
+		a.say("%s, %s at risk", count(len(letters), "dead letter"), dollars(valueOfLetters(letters)))
 	}
 	return nil
+}
+
+// valueOfLetters is what was paid for their jobs. Canaries carry no money.
+func valueOfLetters(letters []job.Letter) (cents int64) {
+	for _, l := range letters {
+		if !l.Canary {
+			cents += l.ValueCents
+		}
+	}
+	return cents
 }
 
 func (c dlqListCmd) row(l job.Letter, now time.Time) []string {

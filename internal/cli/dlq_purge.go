@@ -78,10 +78,16 @@ func (p *purge) run(ctx context.Context) error {
 		return err
 	}
 	if len(p.ids) == 0 {
-		return errors.Join(notFound(errors.New("no dead letters to purge"), "see: directorybolt dlq list"), os.Remove(p.file))
+		if err := os.Remove(p.file); err != nil {
+			return err
+		}
+		return notFound(errors.New("no dead letters to purge"), "see: directorybolt dlq list")
 	}
 	p.say("exported %s, worth %s, to %s; it holds what customers gave", count(len(p.ids), "letter"), dollars(p.value), p.file)
 	if err := p.confirm(); err != nil {
+		if gone := os.Remove(p.file); gone != nil {
+			return gone
+		}
 		return err
 	}
 	return p.resolve(ctx)

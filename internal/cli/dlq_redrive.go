@@ -13,11 +13,12 @@ import (
 type dlqRedriveCmd struct {
 	IDs []string `arg:"" optional:"" name:"id" help:"Ids of jobs, or of letters."`
 	letterFlags
-	All    bool `help:"All open dead letters."`
-	DryRun bool `help:"Say what would be redriven, by reason; change nothing."`
-	Canary bool `help:"One first, then five, then a tenth, then the rest; stop when the same failure comes back."`
-	Rate   int  `placeholder:"N" help:"At most so many a second."`
-	Force  bool `help:"Also jobs that were redriven REDRIVE_CAP times already."`
+	All      bool `help:"All open dead letters."`
+	DryRun   bool `help:"Say what would be redriven, by reason; change nothing."`
+	Canary   bool `help:"One first, then five, then a tenth, then the rest; stop when the same failure comes back."`
+	Rate     int  `placeholder:"N" help:"At most so many a second."`
+	Messages bool `help:"Instead of jobs: messages of the SQS dead letter queue that name none go back to their queue."`
+	Force    bool `help:"Also jobs that were redriven REDRIVE_CAP times already."`
 	acting
 }
 
@@ -42,9 +43,11 @@ func (c dlqRedriveCmd) Run(ctx context.Context, a *app) error {
 	}
 	filtered := c.given() || c.All
 	switch {
+	case c.Messages && (filtered || len(c.IDs) > 0 || c.Canary):
+		return usage(errors.New("--messages goes alone"), "the queue moves all of them, without a choice; --rate slows it")
 	case len(c.IDs) > 0 && (filtered || c.Canary || c.Rate != 0):
 		return usage(errors.New("ids and filters do not go together"), "name letters, or select them")
-	case len(c.IDs) == 0 && !filtered:
+	case len(c.IDs) == 0 && !filtered && !c.Messages:
 		return usage(errors.New("nothing is selected"), "name jobs, or give --signature, --customer, --kind, --since or --all")
 	case c.Rate < 0:
 		return usage(fmt.Errorf("--rate %d is out of range", c.Rate), "letters a second, 1 or more")
@@ -52,6 +55,9 @@ func (c dlqRedriveCmd) Run(ctx context.Context, a *app) error {
 	redriveCap := settings.RedriveCap
 	if c.Force {
 		redriveCap = 0
+	}
+	if c.Messages {
+		return c.messages(ctx, a)
 	}
 	return a.withStore(ctx, func(s backend) error {
 		if len(c.IDs) > 0 {
@@ -120,15 +126,8 @@ func (c dlqRedriveCmd) campaign(ctx context.Context, a *app, s backend, f job.Le
 	if err != nil {
 		return err
 	}
-	said := time.Now()
 	p, err := deadletter.Campaign{
-		Store: s, Filter: f, By: c.by(), Rate: c.Rate, Canary: c.Canary,
-		Tell: func(p deadletter.Progress) {
-			if time.Since(said) >= time.Second {
-				said = time.Now()
-				a.say("%s", progressText(p))
-			}
-		},
+		Store: s, Filter: f, By: c.by(), Rate: c.Rate, Canary: c.Canary, Tell: sayProgress(a, time.Now()),
 	}.Run(ctx)
 	// What was done must be told also when a signal ended it.
 	told := c.tell(context.WithoutCancel(ctx), a, s, p, began)
@@ -143,10 +142,37 @@ func (c dlqRedriveCmd) campaign(ctx context.Context, a *app, s backend, f job.Le
 	return nil
 }
 
+// sayProgress says how far a campaign is, where that takes long: once a second while
+// it gets further, and every ten while it only waits.
+func sayProgress(a *app, said time.Time) func(deadletter.Progress) {
+	var last deadletter.Progress
+	return func(p deadletter.Progress) {
+		if since := time.Since(said); since < time.Second || p == last && since < 10*time.Second {
+			return
+		}
+		said, last = time.Now(), p
+		a.say("%s", progressText(p))
+	}
+}
+
 func progressText(p deadletter.Progress) string {
 	text := fmt.Sprintf("redriven %d of %d", p.Redriven, p.Total)
 	if p.Waiting > 0 {
 		text += fmt.Sprintf(", waiting for the outcome of %d", p.Waiting)
+	}
+	return text + outcomeText(p)
+}
+
+// outcomeText is what a careful campaign knows of outcomes.
+func outcomeText(p deadletter.Progress) string {
+	text := ""
+	for _, o := range []struct {
+		n    int64
+		what string
+	}{{p.Done, "done"}, {p.Returned, "came back"}, {p.Others, "failed otherwise"}} {
+		if o.n > 0 {
+			text += fmt.Sprintf(", %d %s", o.n, o.what)
+		}
 	}
 	return text
 }
@@ -167,7 +193,7 @@ func (c dlqRedriveCmd) tell(ctx context.Context, a *app, s backend, p deadletter
 	if a.JSON {
 		return a.object(sum)
 	}
-	if err := a.printf("redriven %s\n", count(int(p.Redriven), "letter")); err != nil {
+	if err := a.printf("redriven %s%s\n", count(int(p.Redriven), "letter"), outcomeText(p)); err != nil {
 		return err
 	}
 	if p.Stopped != "" {

@@ -102,7 +102,7 @@ func TestDeadLettersAreListedAndShown(t *testing.T) {
 	other := m.die(1, "unknown \x1b[31mfield")[0].String()
 	group := job.GroupID(job.Signature(job.ClassTransient, "timeout after 31 s"))
 
-	m.says(m.dlq("", "list"), ExitOK, `^JOB +KIND .*\n`+other+` +noop .* \$149\.00 +1 +0 .*unknown \[31mfield\n`, ``)
+	m.says(m.dlq("", "list"), ExitOK, `^JOB +KIND .*\n`+other+` +noop .* \$149\.00 +1 +0 .*unknown \[31mfield\n`, `^4 dead letters, \$596\.00 at risk\n$`)
 	m.says(m.dlq("", "list --limit 3"), ExitOK, `timeout`, `^more: add --before [0-9a-f-]{36}\n$`)
 	m.says(m.dlq("", "list --groups"), ExitOK, `^GROUP +COUNT.*\n`+group+` +3 +\$447\.00 .*transient: timeout after N s\n`, `^$`)
 	if got := m.dlq("", "list --json --signature "+group); strings.Count(got.stdout, "\n") != 3 || !strings.Contains(got.stdout, ids[0].String()) {
@@ -166,6 +166,9 @@ func TestPurgeExportsAndAsksFirst(t *testing.T) {
 	m.says(m.dlq("2\n", "purge --all --reason x"), ExitUsage, `^$`, `not confirmed`)
 	m.says(m.dlq("", "purge --all --reason x --yes 2"), ExitUsage, `^$`, `--yes 2, but 3 letters selected; nothing was purged`)
 	open(3)
+	if left, err := filepath.Glob(filepath.Join(m.dir, "dead-letters-*")); err != nil || len(left) != 0 {
+		t.Errorf("exports of purges that were not confirmed: %v, error %v", left, err)
+	}
 
 	got := m.dlq("1\n", "purge "+ids[0].String()+" --reason 'refunded' --actor cli:ann --json")
 	m.says(got, ExitOK, `^\{"purged":1,"value_cents":14900,"export":".*\.jsonl"\}\n$`, `exported 1 letter, worth \$149\.00, to `)

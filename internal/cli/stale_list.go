@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -153,11 +154,12 @@ const missedPasses = 5
 // watchedBy says whether a monitor is at work.
 func watchedBy(monitor string, passes []job.MonitorPass, now time.Time, interval time.Duration) string {
 	var last, alive job.MonitorPass // the latest good pass of any, and of those at work
-	processes := 0
+	processes, failing := 0, ""
 	for _, p := range passes {
 		if p.Monitor != monitor {
 			continue
 		}
+		failing = cmp.Or(failing, p.Error) // the latest comes first
 		if p.GoodAt.After(last.GoodAt) {
 			last = p
 		}
@@ -171,6 +173,8 @@ func watchedBy(monitor string, passes []job.MonitorPass, now time.Time, interval
 	}
 	remedy := "start one with: directorybolt " + monitor + "-monitor"
 	switch {
+	case last.GoodAt.IsZero() && failing != "":
+		return fmt.Sprintf("no %s monitor has looked well yet: %s", monitor, failing)
 	case last.GoodAt.IsZero():
 		return "no " + monitor + " monitor ever looked; " + remedy
 	case processes == 0 && !last.LeftAt.IsZero():

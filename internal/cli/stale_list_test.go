@@ -38,7 +38,8 @@ func TestStaleListSaysWhetherSomebodyWatches(t *testing.T) {
 	left.LeftAt = now.Add(-time.Second)
 	failing := job.MonitorPass{Monitor: job.MonitorStale, At: now, Error: "no"}
 	for want, passes := range map[string][]job.MonitorPass{
-		"no stale monitor ever looked; start one with: directorybolt stale-monitor":                                  {failing, {Monitor: "dlq", GoodAt: now}},
+		"no stale monitor has looked well yet: no":                                                                   {failing, {Monitor: "dlq", GoodAt: now}},
+		"no stale monitor ever looked; start one with: directorybolt stale-monitor":                                  {{Monitor: "dlq", GoodAt: now}},
 		"no stale monitor looks since 2026-03-01 11:58:00Z; start one with: directorybolt stale-monitor":             {failing, at(2 * time.Minute), at(time.Hour)},
 		"1 stale monitor at work, last pass 25s ago on host-1, pid 7":                                                {at(25 * time.Second), at(time.Hour)},
 		"the last stale monitor was told to go at 2026-03-01 11:59:59Z; start one with: directorybolt stale-monitor": {left, at(time.Minute)},

@@ -154,15 +154,15 @@ func (m *Monitor) giveBack(ctx context.Context, held []queue.Letter) error {
 func (m *Monitor) expire(ctx context.Context, r *Result) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	now, err := m.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
 	letters, err := m.Store.ExpiringLetters(ctx, expiringWithin, 1000)
 	if err != nil {
 		return err
 	}
 	if len(letters) > 0 {
-		now, err := m.Store.Now(ctx)
-		if err != nil {
-			return err
-		}
 		ids := make([]job.ID, len(letters))
 		for i := range letters {
 			ids[i] = letters[i].ID
@@ -171,7 +171,13 @@ func (m *Monitor) expire(ctx context.Context, r *Result) error {
 			return err
 		}
 	}
-	r.Expired, err = m.Store.ExpireLetters(ctx)
+	if r.Expired, err = m.Store.ExpireLetters(ctx); err != nil {
+		return err
+	}
+	_, err = m.Store.CloseWarnings(ctx, expiringWithin, job.Notice{
+		Key: "letters_expiring", Alert: job.AlertLettersExpiring, Group: m.Queue.Name(), Resolved: true,
+		Text: "no dead letter of " + m.Queue.Name() + " is about to be deleted any more", At: now,
+	})
 	return err
 }
 
@@ -179,8 +185,8 @@ func (m *Monitor) expire(ctx context.Context, r *Result) error {
 func (m *Monitor) expiringNotice(letters []job.Letter, now time.Time) job.Notice {
 	n := job.Notice{
 		Key: "letters_expiring", Alert: job.AlertLettersExpiring, Group: m.Queue.Name(), Count: int64(len(letters)), At: now,
-		Text: fmt.Sprintf("%s deletes %d dead letters, the first in %s", m.Queue.Name(), len(letters),
-			letters[0].ExpiresAt.Sub(now).Round(time.Minute)),
+		Text: fmt.Sprintf("%s deletes %d of the dead letters that nobody has decided about, the first at %s", m.Queue.Name(), len(letters),
+			letters[0].ExpiresAt.UTC().Format("2006-01-02 15:04Z")),
 	}
 	for _, l := range letters {
 		if !l.Canary {

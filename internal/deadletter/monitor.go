@@ -34,6 +34,7 @@ type Store interface {
 type Config struct {
 	Store    Store             // required
 	Queue    queue.DeadLetters // nil: letters are in the store alone
+	Alerts   Alerts            // what people were told; nil: not known
 	Interval time.Duration     // between two checks; 5 min
 	Tend     time.Duration     // between two looks at the store alone; 1 s
 	Log      *slog.Logger      // nil: slog.Default()
@@ -125,9 +126,10 @@ func (m *Monitor) complain(ctx context.Context, err error) {
 func (m *Monitor) Check(ctx context.Context) (Result, error) {
 	begun := time.Now()
 	var r Result
-	looked := m.see(ctx, &r)
-	err := errors.Join(m.tend(ctx, &r), m.retell(ctx), m.measure(ctx, &r))
-	err = errors.Join(looked, err, m.record(ctx, r, time.Since(begun), err))
+	tended, looked := m.tend(ctx, &r), m.see(ctx, &r)
+	err := errors.Join(tended, m.retell(ctx), m.measure(ctx, &r))
+	// What a look came to has a record of its own: a monitor that sees nothing is well.
+	err = errors.Join(err, looked, m.record(ctx, r, time.Since(begun), err))
 	m.Metrics.DLQPass(time.Since(begun), err)
 	m.report(ctx, r)
 	return r, err

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/queue"
 	"github.com/directorybolt/directorybolt/internal/queue/sqstest"
@@ -226,7 +227,7 @@ func TestPeopleAreWarnedBeforeTheQueueForgets(t *testing.T) {
 	if r := w.check(m); r.Warned != 2 {
 		t.Errorf("warned of %d letters, want 2", r.Warned)
 	}
-	if n := w.only(); n.Alert != job.AlertLettersExpiring || n.Count != 2 || n.ValueCents != 100 || !strings.Contains(n.Text, "the first in 47h") && !strings.Contains(n.Text, "the first in 46h59m") {
+	if n := w.only(); n.Alert != job.AlertLettersExpiring || n.Count != 2 || n.ValueCents != 100 || !strings.Contains(n.Text, dlq.Name()+" deletes 2 ") {
 		t.Errorf("notice %+v", n)
 	}
 	w.check(m)
@@ -237,6 +238,15 @@ func TestPeopleAreWarnedBeforeTheQueueForgets(t *testing.T) {
 	w.advance(48 * time.Hour)
 	if r := w.check(m); r.Expired != 1 {
 		t.Errorf("expired %d letters, want the one without a job", r.Expired)
+	}
+	ended := 0
+	for _, n := range w.notices() {
+		if n.Alert == job.AlertLettersExpiring && n.Resolved {
+			ended++
+		}
+	}
+	if ended != 1 {
+		t.Errorf("told %d times that no letter expires any more, want once", ended)
 	}
 	if l := w.letter(id); !l.Open() || !l.CopiedAt.IsZero() {
 		t.Errorf("the job's letter is %q, copied %s; want it open, to be copied anew", l.Fate, l.CopiedAt)
@@ -369,4 +379,66 @@ func (p *passCounter) DLQPass(_ time.Duration, err error) {
 		return
 	}
 	p.good++
+}
+
+// gate reads the notices as the alerts' own gate does.
+func (w *ward) gate() {
+	w.t.Helper()
+	g := alert.NewGate(alert.GateConfig{Store: w.Store, Log: quiet})
+	_, err := g.Pass(w.t.Context())
+	w.must(err)
+}
+
+func TestLettersThatNoAlertSpeaksOfAreToldAgain(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	m := New(Config{Store: w, Alerts: w, Interval: interval, Log: quiet})
+	w.die(2, "timeout after 3 s")
+	w.notices() // lost
+	w.check(m)
+	w.none("a letter that has just come")
+	w.advance(interval + time.Second)
+	w.die(1, "timeout after 4 s")
+	w.check(m) // its own notice is not read yet
+	w.notices()
+	w.check(m)
+	n := w.only()
+	if n.Alert != job.AlertDeadLetters || n.Group != job.Signature(job.ClassTransient, "timeout after 3 s") || n.Count != 2 || len(n.JobIDs) != 1 {
+		t.Errorf("notice %+v, want one about 2 letters", n)
+	}
+	w.advance(interval)
+	w.die(1, "timeout after 5 s")
+	w.gate()
+	w.check(m)
+	w.none("an alert speaks of them")
+}
+
+func TestCanariesAndOrdersAreResolvedApart(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	m := w.monitor(nil)
+	order := w.die(1, "timeout")[0]
+	answers, err := w.Enqueue(t.Context(), job.Spec{Kind: job.KindNoop, MaxAttempts: 1, Canary: true})
+	w.must(err)
+	w.work(func(job.Job) string { return "timeout" })
+	w.gate()
+	open := func(want int) {
+		t.Helper()
+		alerts, err := w.Alerts(t.Context(), alert.Filter{Kind: job.AlertDeadLetters})
+		w.must(err)
+		if len(alerts) != want {
+			t.Errorf("%d alerts are open, want %d: %+v", len(alerts), want, alerts)
+		}
+	}
+	open(2)
+	w.redrive(answers[0].ID)
+	w.fine()
+	w.check(m)
+	w.gate()
+	open(1)
+	w.redrive(order)
+	w.fine()
+	w.check(m)
+	w.gate()
+	open(0)
 }

@@ -157,9 +157,14 @@ func emulator(t *testing.T) (*sqstest.Server, sqstest.Queues, *sqs.DeadLetters) 
 
 func letters(t *testing.T, endpoint, dlq string) *sqs.DeadLetters {
 	t.Helper()
+	return client(t, endpoint).DeadLetters(dlq)
+}
+
+func client(t *testing.T, endpoint string) *sqs.Client {
+	t.Helper()
 	c, err := sqs.Open(t.Context(), sqs.Config{Region: "us-east-1", AccessKeyID: "test", SecretAccessKey: "test", Endpoint: endpoint})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.DeadLetters(dlq)
+	return c
 }

@@ -52,6 +52,7 @@ const (
 	EventShortfall           = "shortfall"
 	EventQueueBlind          = "queue.blind"     // nobody sees the dead letter queue
 	EventQueueSeen           = "queue.seen"      // somebody sees it again
+	EventLetterUntold        = "letter.untold"   // open, and no alert spoke of it
 	EventLetterSeen          = "letter.seen"     // in the dead letter queue, and kept; it names no job
 	EventLetterExpiring      = "letter.expiring" // the queue deletes it soon
 	EventLetterExpired       = "letter.expired"

@@ -230,6 +230,10 @@ type Postbox interface {
 	// WarnExpiring commits n to the outbox, an event for each letter, and that they
 	// were warned of. It answers how many were not before; for none, n is not sent.
 	WarnExpiring(ctx context.Context, ids []ID, n Notice) (int64, error)
+	// CloseWarnings forgets the warnings of letters that are decided, or whose message
+	// no longer expires within the given time, and commits n to the outbox when none is
+	// left. It answers how many it forgot.
+	CloseWarnings(ctx context.Context, within time.Duration, n Notice) (int64, error)
 	// ExpireLetters ends what the queue has deleted: messages that name no job are
 	// expired, and the letter of a job is to be copied anew. It answers how many
 	// expired.

@@ -17,6 +17,7 @@ var oneSided = map[string]string{
 	"DecidableLetter":    "Postgres looks at the letter inside RedriveLetters",
 	"KnownMessage":       "Postgres knows by xmax inside KeepMessage",
 	"RedriveJob":         "Postgres moves the job in RedriveLetters",
+	"WarnedLetters":      "Postgres asks inside CloseWarnings",
 	"UnsettledLetters":   "SQLite looks before it takes the one write lock",
 	"AddMessages":        "Postgres adds messages in the statement that changes the job",
 	"AdmitRequests":      "SQLite reads the log, ratelimit.Log decides, and it is written",

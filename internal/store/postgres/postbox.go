@@ -84,6 +84,11 @@ func (s *Store) WarnExpiring(ctx context.Context, ids []job.ID, n job.Notice) (i
 	return changed(ctx, s, "warn of expiring letters", "WarnExpiring", dbIDs(ids), n.Key, store.NoticeJSON(n))
 }
 
+// CloseWarnings forgets warnings, and tells when none is left.
+func (s *Store) CloseWarnings(ctx context.Context, within time.Duration, n job.Notice) (int64, error) {
+	return changed(ctx, s, "close warnings of letters", "CloseWarnings", micros(within), n.Key, store.NoticeJSON(n))
+}
+
 // ExpireLetters ends what the queue has deleted.
 func (s *Store) ExpireLetters(ctx context.Context) (int64, error) {
 	expired, err := changed(ctx, s, "expire letters", "ExpireLetters")

@@ -201,6 +201,25 @@ func (s *Store) WarnExpiring(ctx context.Context, ids []job.ID, n job.Notice) (w
 	return warned, nil
 }
 
+// CloseWarnings implements [job.Postbox].
+func (s *Store) CloseWarnings(ctx context.Context, within time.Duration, n job.Notice) (closed int64, err error) {
+	err = s.write(ctx, func(t *tx) (err error) {
+		closed, err = t.exec(q.CloseWarnings, t.now+within.Microseconds())
+		if err != nil || closed == 0 {
+			return err
+		}
+		left, err := one(t, scanBool, q.WarnedLetters)
+		if err != nil || left {
+			return err
+		}
+		return t.notice(n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("close warnings of letters: %w", err)
+	}
+	return closed, nil
+}
+
 // ExpireLetters implements [job.Postbox].
 func (s *Store) ExpireLetters(ctx context.Context) (expired int64, err error) {
 	err = s.write(ctx, func(t *tx) error {

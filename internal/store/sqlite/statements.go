@@ -30,7 +30,7 @@ type statements struct {
 	ResolveLetters, UnsettledLetters, SettleLetters, StaleLetters, ClosedGroups, CloseGroup        string
 	TakeLetters, MarkLettersCopied, NoteSightings, KnownMessage, KeepMessage, ExpiringLetters      string
 	WarnExpiring, ExpireLetters, RenewCopies, PruneLetters, AddJournal, ListJournal                string
-	RedriveOutcomes                                                                                string
+	RedriveOutcomes, WarnedLetters, CloseWarnings                                                  string
 	// keys.sql
 	AddKey, GetKey, ListKeys, RevokeKey, EndSessionsOfKey, KeysUsed string
 	AddSession, EndOldSessions, SessionKey, EndSession              string

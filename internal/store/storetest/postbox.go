@@ -151,6 +151,19 @@ func expiryIsWarned(b *bed) {
 	due, err = b.Store.ExpiringLetters(b.ctx, 48*time.Hour, 10)
 	b.must(err)
 	b.equal("to warn of after that", len(due), 0)
+
+	closing := func(want int64, notices int) {
+		b.Helper()
+		closed, err := b.Store.CloseWarnings(b.ctx, 48*time.Hour, b.notice("expiring"))
+		b.must(err)
+		b.equal("warnings closed, notices", []any{closed, len(b.messages(job.MessageAlert))}, []any{want, notices})
+	}
+	closing(0, 0)
+	b.redriveLetters(b.letterOf(id).ID)
+	closing(1, 0)
+	b.must(errorOf(b.Store.ResolveLetters(b.ctx, ids, job.FatePurged, staff)))
+	closing(1, 1)
+	closing(0, 0)
 }
 
 func dropped(b *bed) {

@@ -322,6 +322,32 @@ alerted AS (
 SELECT id
   FROM warned;
 
+-- name: CloseWarnings
+-- The letters that are warned of are read as they were: those of this statement are
+-- told apart by their condition.
+WITH closed AS (
+    UPDATE dead_letters
+       SET warned_at = NULL
+     WHERE warned_at IS NOT NULL
+       AND (fate IS NOT NULL OR expires_at IS NULL
+            OR expires_at > statement_timestamp() + $1::bigint * interval '1 microsecond')
+    RETURNING id
+),
+alerted AS (
+    INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
+    SELECT directorybolt_uuid7(), 'alert', $2, $3, clock_timestamp(), clock_timestamp()
+     WHERE EXISTS (SELECT FROM closed)
+       AND NOT EXISTS (SELECT
+                         FROM dead_letters
+                        WHERE warned_at IS NOT NULL AND fate IS NULL
+                          AND expires_at <= statement_timestamp() + $1::bigint * interval '1 microsecond')
+        ON CONFLICT (kind, key) WHERE sent_at IS NULL
+        DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
+            attempts = 0, created_at = excluded.created_at
+)
+SELECT id
+  FROM closed;
+
 -- name: ExpireLetters
 -- Messages that name no job end here; the body is in the row.
 WITH expired AS (
@@ -342,7 +368,7 @@ SELECT id
 -- name: RenewCopies
 -- The queue dropped the copy of a letter that is still open.
 UPDATE dead_letters
-   SET copied_at = NULL, message_id = NULL, sent_at = NULL, expires_at = NULL, warned_at = NULL, copy_due_at = clock_timestamp()
+   SET copied_at = NULL, message_id = NULL, sent_at = NULL, expires_at = NULL, copy_due_at = clock_timestamp()
  WHERE fate IS NULL AND job_id IS NOT NULL AND expires_at <= statement_timestamp();
 
 -- name: PruneLetters

@@ -194,6 +194,14 @@ UPDATE dead_letters
 RETURNING id, job_id, kind, customer_id, value_cents, canary, cause, class, signature, attempts, redrives,
     at, fate, actor, reason, redriven_at, resolved_at, message_id, body, receives, sent_at, expires_at, copied_at, 0, 0;
 
+-- name: WarnedLetters
+SELECT EXISTS (SELECT 1 FROM dead_letters WHERE warned_at IS NOT NULL);
+
+-- name: CloseWarnings
+UPDATE dead_letters
+   SET warned_at = NULL
+ WHERE warned_at IS NOT NULL AND (fate IS NOT NULL OR expires_at IS NULL OR expires_at > ?1);
+
 -- name: ExpireLetters
 -- Messages that name no job end here; the body is in the row.
 UPDATE dead_letters
@@ -205,7 +213,7 @@ RETURNING id, job_id, kind, customer_id, value_cents, canary, cause, class, sign
 -- name: RenewCopies
 -- The queue dropped the copy of a letter that is still open.
 UPDATE dead_letters
-   SET copied_at = NULL, message_id = NULL, sent_at = NULL, expires_at = NULL, warned_at = NULL, copy_due_at = ?1
+   SET copied_at = NULL, message_id = NULL, sent_at = NULL, expires_at = NULL, copy_due_at = ?1
  WHERE fate IS NULL AND job_id IS NOT NULL AND expires_at <= ?1;
 
 -- name: PruneLetters
