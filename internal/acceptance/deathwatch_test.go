@@ -16,8 +16,9 @@ func (s *stack) longLease() {
 	s.set("CHECK_INTERVAL_SECONDS", "10")
 }
 
-// awaitWatched returns when so many watches wait for a lifeline. On SQLite nobody has
-// to wait to see one end.
+// awaitWatched returns when n lifelines are held and n watches have looked around since:
+// each has seen its neighbour alive and waits for it. On SQLite nobody has to wait to
+// see one end.
 func (s *stack) awaitWatched(n int) {
 	s.t.Helper()
 	if s.url == "" {
@@ -28,22 +29,38 @@ func (s *stack) awaitWatched(n int) {
 		s.t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	waiting := 0
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		const waits = `SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
-			WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()`
-		if err := conn.QueryRow(s.t.Context(), waits).Scan(&waiting); err != nil {
+	const here = ` FROM pg_locks l JOIN pg_database d ON d.oid = l.database JOIN pg_stat_activity a ON a.pid = l.pid
+		WHERE l.locktype = 'advisory' AND d.datname = current_database()`
+	counts := func(query string, args ...any) (is int) {
+		if err := conn.QueryRow(s.t.Context(), query, args...).Scan(&is); err != nil {
 			s.t.Fatal(err)
 		}
-		if waiting == n {
-			return
+		return is
+	}
+	await := func(what string, ok func() bool) {
+		for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				s.t.Fatalf("waited 30 s for %d %s", n, what)
+			}
 		}
 	}
-	s.t.Fatalf("%d watches wait for a lifeline, want %d", waiting, n)
+	await("lifelines", func() bool {
+		return counts(`SELECT count(*)`+here+` AND l.granted AND l.mode = 'ExclusiveLock'`) == n
+	})
+	// A wait that began now was preceded by a look from before; the next one was not.
+	for range 2 {
+		var now time.Time
+		if err := conn.QueryRow(s.t.Context(), `SELECT clock_timestamp()`).Scan(&now); err != nil {
+			s.t.Fatal(err)
+		}
+		await("watches that wait", func() bool {
+			return counts(`SELECT count(*)`+here+` AND NOT l.granted AND a.query_start > $1`, now) == n
+		})
+	}
 }
 
-// awaitClaim polls until a job has the given fence.
-func (s *stack) awaitClaim(id job.ID, fence int64, within time.Duration) job.Job {
+// awaitClaim polls until a job has the given fence, and shows the logs when it does not.
+func (s *stack) awaitClaim(id job.ID, fence int64, within time.Duration, ps ...*process) job.Job {
 	s.t.Helper()
 	var j job.Job
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
@@ -54,6 +71,9 @@ func (s *stack) awaitClaim(id job.ID, fence int64, within time.Duration) job.Job
 		if j.Fence >= fence {
 			return j
 		}
+	}
+	for _, p := range ps {
+		s.t.Logf("%s:\n%s", p.log, tail(p.output()))
 	}
 	s.t.Fatalf("fence %d after %s, want %d; the job is %s, owner %s", j.Fence, within, fence, j.State, j.WorkerID)
 	return j
@@ -95,7 +115,7 @@ func TestKilledWorkerLosesItsJobLongBeforeItsLease(t *testing.T) {
 		owner, other := s.ownerOf(j, a, b)
 		killed := time.Now()
 		owner.kill()
-		next := s.awaitClaim(id, j.Fence+1, time.Minute)
+		next := s.awaitClaim(id, j.Fence+1, time.Minute, owner, other)
 		t.Logf("kill -9 to the next claim, as a poll saw it: %s", time.Since(killed).Round(time.Millisecond))
 		if next.WorkerID == j.WorkerID || next.Crashes != 1 {
 			t.Errorf("claimed by %s after %d crashes; %s was killed", next.WorkerID, next.Crashes, j.WorkerID)

@@ -201,14 +201,17 @@ func (w *watch) retireDead(ctx context.Context, n neighbour, get func(context.Co
 		return err
 	}
 	w.holds = true
-	delete(w.seen, n.id)
 	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
 	dead, err := list(ctx, w.kept.Conn, scanWorker, "RetireWorker", dbID(n.id), job.RetiredLockLost, job.ActorSystem, "")
+	if err != nil {
+		return err
+	}
+	delete(w.seen, n.id)
 	for _, d := range dead {
 		tell(d)
 	}
-	return err
+	return nil
 }
 
 // try takes the lifeline if it is free.
