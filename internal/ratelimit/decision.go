@@ -43,7 +43,13 @@ type Decision struct {
 func (d Decision) Allowed() bool { return d.Outcome == Allowed }
 
 // RetryAfter is Wait in whole seconds, rounded up, and never less than one.
-func (d Decision) RetryAfter() int { return max(1, int((d.Wait+time.Second-1)/time.Second)) }
+func (d Decision) RetryAfter() int { return max(1, d.WaitSeconds()) }
+
+// WaitSeconds is Wait in whole seconds, rounded up. The millisecond by which Wait may
+// be too long does not make a minute 61 seconds.
+func (d Decision) WaitSeconds() int {
+	return int((max(0, d.Wait-time.Millisecond) + time.Second - 1) / time.Second)
+}
 
 // Tally is how many requests were decided in one way.
 type Tally struct {

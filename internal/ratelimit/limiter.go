@@ -65,7 +65,7 @@ func (c Config) Validate() error {
 
 func (c Config) withDefaults() Config {
 	if c.Policies == nil {
-		c.Policies = Policies()
+		c.Policies, _ = Policies() // no change: no error
 	}
 	if c.Patience <= 0 {
 		c.Patience = 50 * time.Millisecond
@@ -314,7 +314,7 @@ func (v *verdict) decide(lim *Limit, turn int, now int64) Decision {
 	return d
 }
 
-// known lists the policies in the order of the configuration.
+// Limits lists the policies in force, in the order of the configuration.
 func (l *Limiter) Limits() []*Limit {
 	all := make([]*Limit, 0, len(l.limits))
 	for _, lim := range l.limits {

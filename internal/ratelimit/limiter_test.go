@@ -262,10 +262,31 @@ func TestFaultsOfTheConfigurationAreNamedAtOnce(t *testing.T) {
 			t.Errorf("%q does not say %q", err, part)
 		}
 	}
-	for _, p := range ratelimit.Policies() {
+}
+
+func TestPoliciesAreChangedByName(t *testing.T) {
+	all, err := ratelimit.Policies(
+		ratelimit.Policy{Name: "public", Limit: 20, Window: time.Second},
+		ratelimit.Policy{Name: "admin", Down: ratelimit.Open})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, p := range all {
+		got[p.Name] = fmt.Sprintf("%d/%s %s", p.Limit, p.Window, p.Down)
 		if err := p.Validate(); err != nil {
 			t.Error(err)
 		}
+	}
+	want := map[string]string{
+		"public": "20/1s ", "public_net": "320/1s ", "auth": "5/15m0s closed", "auth_net": "80/15m0s closed", "staff": "300/1m0s ",
+		"staff_write": "30/1m0s ", "admin": "10/1m0s open", "key_hour": "1000/1h0m0s ", "worker": "600/1m0s ",
+	}
+	if d := cmp.Diff(got, want); d != "" {
+		t.Errorf("policies (-got +want):\n%s", d)
+	}
+	if _, err := ratelimit.Policies(ratelimit.Policy{Name: "publik"}); err == nil {
+		t.Error("an unknown policy was changed")
 	}
 }
 

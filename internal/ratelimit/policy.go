@@ -1,8 +1,10 @@
 package ratelimit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -38,7 +40,6 @@ const (
 // Names of the policies in [Policies].
 const (
 	Public    = "public"
-	PublicNet = "public_net"
 	Auth      = "auth"
 	Staff     = "staff"
 	StaffEdit = "staff_write"
@@ -47,18 +48,38 @@ const (
 	Worker    = "worker"
 )
 
-// Policies returns the policies of this backend, with their defaults.
-func Policies() []Policy {
-	return []Policy{
+// netFactor is how much of a client's limit all clients of a network have together.
+const netFactor = 16
+
+// NetOf names the policy of the networks that goes with a client's: a /48 of IPv6
+// holds 65 536 clients of /64.
+func NetOf(policy string) string { return policy + "_net" }
+
+// Policies returns the policies of this backend, changed by those given, of the same
+// name. What a change leaves out is as it was. A name that is not there is an error.
+func Policies(changes ...Policy) ([]Policy, error) {
+	all := []Policy{
 		{Name: Public, Limit: 100, Window: time.Minute},                               // a client, for every route not named below
-		{Name: PublicNet, Limit: 1600, Window: time.Minute},                           // a /48 of IPv6, whose clients may own 65 536 of /64
-		{Name: Auth, Limit: 5, Window: 15 * time.Minute, Down: Closed, Durable: true}, // a client that opens sessions or fails to
+		{Name: Auth, Limit: 5, Window: 15 * time.Minute, Down: Closed, Durable: true}, // a client that opens sessions, or fails to
 		{Name: Staff, Limit: 300, Window: time.Minute},                                // a key, for pages and routes that read
 		{Name: StaffEdit, Limit: 30, Window: time.Minute},                             // a key, for routes that change something
 		{Name: Admin, Limit: 10, Window: time.Minute, Down: Closed},                   // a key, for keys, purge, settings
 		{Name: KeyHour, Limit: 1000, Window: time.Hour},                               // a customer's key; asked first, never given back
 		{Name: Worker, Limit: 600, Window: time.Minute},                               // a key, for workers in other languages
 	}
+	for _, c := range changes {
+		i := slices.IndexFunc(all, func(p Policy) bool { return p.Name == c.Name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no rate policy %q", c.Name)
+		}
+		p := &all[i]
+		p.Limit, p.Window, p.Down = cmp.Or(c.Limit, p.Limit), cmp.Or(c.Window, p.Window), cmp.Or(c.Down, p.Down)
+	}
+	for _, p := range all[:2] { // those that count by address
+		p.Name, p.Limit = NetOf(p.Name), min(netFactor*p.Limit, MaxLimit)
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 // Validate reports every fault at once.

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/directorybolt/directorybolt/internal/dbtest"
 	"github.com/directorybolt/directorybolt/internal/ratelimit"
@@ -51,11 +52,7 @@ func TestADurableStampOutlivesACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := openLimits(t, s, postgres.LimitsConfig{})
-	auth := ratelimit.Policies()[2]
-	ask := ratelimit.Ask{Key: ratelimit.Key{1}, N: 3, Limit: auth.Limit, Window: auth.Window, Durable: auth.Durable}
-	if !auth.Durable {
-		t.Fatalf("policy %s is not durable", auth.Name)
-	}
+	ask := ratelimit.Ask{Key: ratelimit.Key{1}, N: 3, Limit: 5, Window: 15 * time.Minute, Durable: true}
 	if _, err := l.Admit(t.Context(), []ratelimit.Ask{ask}); err != nil {
 		t.Fatal(err)
 	}
