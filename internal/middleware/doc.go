@@ -1,0 +1,3 @@
+// Package middleware is what stands between the network and a handler: whose request
+// it is, and whether it may pass now.
+package middleware
