@@ -16,6 +16,7 @@ func (l *loader) contradictions() {
 		wrong(is, name, other, "it goes with "+other+", which is not set")
 	}
 	alone(c.DatabaseDirectURL != "" && c.DatabaseURL == "", "DATABASE_DIRECT_URL", "DATABASE_URL")
+	wrong(c.TrustedHops > 0 && len(c.TrustedProxies) > 0, "TRUSTED_HOPS", "TRUSTED_PROXIES", "it does not go with TRUSTED_PROXIES, which is set: trust proxies by their number or by their addresses")
 	wrong(3*c.Heartbeat > c.Lease, "HEARTBEAT", "LEASE",
 		"want at most a third of LEASE, which is "+short(c.Lease)+", so that one lost heartbeat does not cost the lease")
 	wrong(c.BackoffBase > c.BackoffCap, "BACKOFF_BASE", "BACKOFF_CAP", "want at most BACKOFF_CAP, which is "+short(c.BackoffCap))

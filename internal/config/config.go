@@ -28,6 +28,15 @@ type Config struct {
 	Port           int            // zero: any free one
 	PublicURL      string         // empty: no links
 	TrustedProxies []netip.Prefix // empty: nobody's forwarded header counts
+	TrustedHops    int            // zero: proxies are not trusted by their number
+	ForwardHeader  string         // x-forwarded-for or forwarded
+	NetlifySecret  string         // empty: Netlify's signature is not looked at
+
+	RateLimits        []RateLimit // empty: the policies as they are
+	RateLimitSecret   string      // empty: made and kept in the store
+	RateLimitCommit   bool        // each decision waits for the disk
+	RateLimitPatience time.Duration
+	RateLimitIPv6Bits int
 
 	WorkerConcurrency int
 	SubmitConcurrency int // directories of one order at once

@@ -68,6 +68,8 @@ func TestDefaultsAreTheDocumentedOnes(t *testing.T) {
 		"attempts": c.MaxAttempts, "crashes": c.CrashBudget, "retention": c.Retention(),
 		"stall": c.StaleThreshold, "check": c.CheckInterval, "dlq": c.DLQCheckInterval, "depth": c.DLQAlertThreshold,
 		"level": c.LogLevel, "format": c.LogFormat, "database": c.DatabaseURL, "recheck": len(c.RecheckSchedule),
+		"hops": c.TrustedHops, "header": c.ForwardHeader, "limits": len(c.RateLimits), "commit": c.RateLimitCommit,
+		"patience": c.RateLimitPatience, "bits": c.RateLimitIPv6Bits,
 	}
 	want := map[string]any{
 		"data": "./data", "pooling": "auto", "bind": "127.0.0.1", "port": 8080,
@@ -76,6 +78,7 @@ func TestDefaultsAreTheDocumentedOnes(t *testing.T) {
 		"attempts": job.DefaultMaxAttempts, "crashes": job.DefaultCrashBudget, "retention": 90 * 24 * time.Hour,
 		"stall": 10 * time.Minute, "check": 5 * time.Second, "dlq": 5 * time.Minute, "depth": 1,
 		"level": slog.LevelInfo, "format": "auto", "database": "", "recheck": 5,
+		"hops": 0, "header": "x-forwarded-for", "limits": 0, "commit": false, "patience": 50 * time.Millisecond, "bits": 64,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -85,6 +88,7 @@ func TestDefaultsAreTheDocumentedOnes(t *testing.T) {
 func TestEveryPrintedValueLoadsAsItself(t *testing.T) {
 	args := map[string]string{
 		"BIND": "::1", "PORT": "0", "TRUSTED_PROXIES": "10.0.0.0/8, ::1", "DRAIN_GRACE": "1m30s",
+		"RATE_LIMITS": "public=200/90s, auth=10/15m/open", "RATE_LIMIT_COMMIT": "ON", "FORWARDED_HEADER": "Forwarded",
 		"RECHECK_SCHEDULE": "90m, 24h", "STALE_THRESHOLD_MINUTES": "3", "ALERT_EMAIL_TO": "a@example.com, B <b@example.com>",
 		"SMTP_URL": "smtps://mail.example.com", "LOG_LEVEL": "WARNING", "LOG_FORMAT": "JSON",
 	}
@@ -192,6 +196,8 @@ func TestSettingsThatContradictEachOtherAreRefused(t *testing.T) {
 		{"SQS_DLQ_URL", []string{"SQS_DLQ_URL=https://sqs/1/q", "SQS_QUEUE_URL=https://sqs/1/q"}},
 		{"AWS_ACCESS_KEY_ID", []string{"AWS_ACCESS_KEY_ID=a"}},
 		{"AWS_SECRET_ACCESS_KEY", []string{"AWS_SECRET_ACCESS_KEY=a"}},
+		{"TRUSTED_HOPS", []string{"TRUSTED_HOPS=1", "TRUSTED_PROXIES=10.0.0.0/8"}},
+		{"RATE_LIMIT_SECRET", []string{"RATE_LIMIT_SECRET=short"}},
 		{"ALERT_WEBHOOK_URL", []string{"ALERT_WEBHOOK_URL=https://example.com/hook"}},
 		{"ALERT_WEBHOOK_SECRET", []string{"ALERT_WEBHOOK_SECRET=whsec_x"}},
 		{"SMTP_URL", []string{"SMTP_URL=smtp://mail"}},
@@ -210,12 +216,19 @@ func TestValuesOutOfRangeOrShapeAreRefused(t *testing.T) {
 		"BIND":             {"localhost", "10.0.0.0/8"},
 		"PUBLIC_URL":       {"example.com", "ftp://example.com", "https://", "https://:80"},
 		"TRUSTED_PROXIES":  {"10.0.0.1/8", "10.0.0.0/33", "a", "10.0.0.0/8,", "fe80::1%eth0"},
-		"CONTACT_URL":      {"mailto:", "mailto:nobody", "https:///x"},
-		"RECHECK_SCHEDULE": {"1h,1h", "2h,1h", "0s", "-1h", "1h;2h"},
-		"HEARTBEAT":        {"5", "49ms", "6m", "soon"},
-		"ALERT_EMAIL_TO":   {"ops", "ops@"},
-		"DATABASE_POOLING": {"pgbouncer"},
-		"CATALOG":          {},
+		"TRUSTED_HOPS":     {"-1", "17", "one"},
+		"FORWARDED_HEADER": {"x-real-ip"},
+		"RATE_LIMITS": {
+			"public", "public=", "public=100", "public=0/1m", "public=100/1", "public=100/25h", "public=100/1µs", "publik=100/1m",
+			"public=100/1m/sideways", "public=100/1m/open/x", "public=1/1m,public=2/1m", "public=100/1m,",
+		},
+		"RATE_LIMIT_COMMIT": {"maybe"},
+		"CONTACT_URL":       {"mailto:", "mailto:nobody", "https:///x"},
+		"RECHECK_SCHEDULE":  {"1h,1h", "2h,1h", "0s", "-1h", "1h;2h"},
+		"HEARTBEAT":         {"5", "49ms", "6m", "soon"},
+		"ALERT_EMAIL_TO":    {"ops", "ops@"},
+		"DATABASE_POOLING":  {"pgbouncer"},
+		"CATALOG":           {},
 	} {
 		for _, value := range values {
 			got := faults(t, config.Sources{Args: map[string]string{name: value}}, nil)
@@ -269,6 +282,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 		"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/hunter2", "PAGERDUTY_ROUTING_KEY": secret,
 		"ALERT_WEBHOOK_URL": "https://example.com/hunter2", "ALERT_WEBHOOK_SECRET": "whsec_hunter2",
 		"SMTP_URL": "smtp://u:hunter2@mail.example.com:587", "ALERT_EMAIL_TO": "ops@example.com",
+		"NETLIFY_SIGNING_SECRET": secret, "RATE_LIMIT_SECRET": "hunter2 hunter2 hunter2",
 		"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": secret,
 	}
 	c := load(t, config.Sources{Args: right}, nil)

@@ -45,6 +45,34 @@ func text(want string, at func(*Config) *string) field {
 	return newField(want, at, func(s string) (string, error) { return s, nil }, itself)
 }
 
+// longText takes anything of at least so many bytes.
+func longText(want string, least int, at func(*Config) *string) field {
+	return newField(want, at, func(s string) (string, error) {
+		if len(s) < least {
+			return "", errWant
+		}
+		return s, nil
+	}, itself)
+}
+
+// flag takes on or off.
+func flag(at func(*Config) *bool) field {
+	return newField("one of on, off", at, func(s string) (bool, error) {
+		switch strings.ToLower(s) {
+		case "on", "true":
+			return true, nil
+		case "off", "false":
+			return false, nil
+		}
+		return false, errWant
+	}, func(b bool) string {
+		if b {
+			return "on"
+		}
+		return "off"
+	})
+}
+
 // oneOf takes one of the words.
 func oneOf(at func(*Config) *string, words ...string) field {
 	return newField("one of "+strings.Join(words, ", "), at, func(s string) (string, error) {

@@ -78,6 +78,49 @@ var Settings = []Setting{
 		field:   prefixes(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }),
 	},
 	{
+		Name: "TRUSTED_HOPS", Group: "HTTP", Default: "0",
+		Meaning: "How many proxies stand before this process, where they have no fixed addresses. Nobody may reach it past them, or he can say to be anyone. Not together with TRUSTED_PROXIES.",
+		field:   whole(func(c *Config) *int { return &c.TrustedHops }, 0, 16),
+	},
+	{
+		Name: "FORWARDED_HEADER", Group: "HTTP", Default: "x-forwarded-for",
+		Meaning: "The one header in which those proxies name the client. The other is never read: a client could write it.",
+		field:   oneOf(func(c *Config) *string { return &c.ForwardHeader }, "x-forwarded-for", "forwarded"),
+	},
+	{
+		Name: "NETLIFY_SIGNING_SECRET", Group: "HTTP", Secret: true,
+		Meaning: "The secret with which Netlify signs what it passes on. A request with its signature is believed to be of the client that Netlify names, for Netlify has no fixed addresses.",
+		Where:   "Netlify: an environment variable that the redirect to this API names under signed.",
+		field:   text("a secret", func(c *Config) *string { return &c.NetlifySecret }),
+	},
+	{
+		Name: "RATE_LIMITS", Group: "Rate limits",
+		Meaning: "Changes of the rate policies: NAME=REQUESTS/WINDOW, and /local, /open or /closed for what happens while the store is away. " +
+			"By default public=100/1m/local, auth=5/15m/closed, staff=300/1m/local, staff_write=30/1m/local, admin=10/1m/closed, key_hour=1000/1h/local, worker=600/1m/local.",
+		field: rates(func(c *Config) *[]RateLimit { return &c.RateLimits }),
+	},
+	{
+		Name: "RATE_LIMIT_SECRET", Group: "Rate limits", Secret: true,
+		Meaning: "The secret under which clients are counted, at least 16 characters, the same in all processes. Not set: one is made at the first start and kept in the store. " +
+			"Set it when whoever reads the database must not be able to find out addresses by trying.",
+		field: longText("a secret of at least 16 characters", 16, func(c *Config) *string { return &c.RateLimitSecret }),
+	},
+	{
+		Name: "RATE_LIMIT_COMMIT", Group: "Rate limits", Default: "off",
+		Meaning: "on waits for the disk before a request passes. off may forget the last half second when the database's machine crashes; auth waits in either case.",
+		field:   flag(func(c *Config) *bool { return &c.RateLimitCommit }),
+	},
+	{
+		Name: "RATE_LIMIT_TIMEOUT", Group: "Rate limits", Default: "50ms",
+		Meaning: "How long one question to the store may take before the policies go on without it.",
+		field:   span(func(c *Config) *time.Duration { return &c.RateLimitPatience }, time.Millisecond, 10*time.Second),
+	},
+	{
+		Name: "RATE_LIMIT_IPV6_PREFIX", Group: "Rate limits", Default: "64",
+		Meaning: "How many bits of an IPv6 address are one client.",
+		field:   whole(func(c *Config) *int { return &c.RateLimitIPv6Bits }, 48, 128),
+	},
+	{
 		Name: "WORKER_CONCURRENCY", Group: "Work", Default: "10",
 		Meaning: "Jobs that one worker runs at once.",
 		field:   whole(func(c *Config) *int { return &c.WorkerConcurrency }, 1, 1000),
