@@ -42,6 +42,8 @@ type Metrics struct {
 	requestSeconds                        *prometheus.HistogramVec
 	hintsRelayed, hintsEnded, queueFailed *prometheus.CounterVec
 	hintsHeld                             prometheus.Gauge
+
+	limits limitMetrics
 }
 
 // Family describes one metric, for docs/telemetry.md.
@@ -101,6 +103,8 @@ func NewMetrics() *Metrics {
 	m.hintsEnded = m.counters("hints_ended_total", "Messages received from the queue, by how they ended. Settled is the usual end; poison is counted each time it comes.", "outcome")
 	m.hintsHeld = m.gauge("hints_held", "Messages held until their job is settled.")
 	m.queueFailed = m.counters("queue_failures_total", "Calls that the queue did not answer or refused, beyond what was tried again at once.", "verb")
+
+	m.addLimits()
 
 	// A counter that is there from the start shows its first increase.
 	for _, s := range directory.SubmissionStates {
