@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -80,5 +82,37 @@ func TestAnErrorOfOursTellsTheLogAndNotTheClient(t *testing.T) {
 	}
 	if log := o.log.String(); !strings.Contains(log, "request_id=find-me") || !strings.Contains(log, "closed") {
 		t.Errorf("the log says %q", log)
+	}
+}
+
+// counting is a limiter that lets everything pass and counts.
+type counting map[string]int
+
+func (c counting) Allow(_ http.ResponseWriter, _ *http.Request, policy, _ string) bool {
+	c[policy]++
+	return true
+}
+
+// Whatever is asked for is counted, but the probes: also what a mux would answer by
+// itself, with a redirect or that there is nothing.
+func TestEverythingButProbesIsCounted(t *testing.T) {
+	asked := counting{}
+	h := New(Deps{Ready: func(context.Context) error { return nil }, Store: newOffice(t).store, Limiter: asked, MetricsPage: http.NotFoundHandler()})
+	ask := func(method, path string) {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
+	}
+	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+		ask(http.MethodGet, path)
+	}
+	if len(asked) != 0 {
+		t.Errorf("probes were counted: %v", asked)
+	}
+	paths := []string{"/", "/nowhere", "/api", "/api/", "/api/nowhere", "/api/orders", "/API/orders", "//api/orders", "/api//orders", "/api/x/../orders", "/livez/", "//livez", "/.well-known/x"}
+	for _, path := range paths {
+		ask(http.MethodGet, path)
+	}
+	ask(http.MethodPost, "/livez")
+	if want := len(paths) + 1; asked[policyPublic] != want || len(asked) != 1 {
+		t.Errorf("counted %v, want %d under public", asked, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -123,9 +124,27 @@ func New(d Deps) http.Handler {
 	if d.Store != nil {
 		s := &server{Deps: d, sameOrigin: http.NewCrossOriginProtection()}
 		mux.Handle("/api/", s.routed())
+		return s.front(mux)
 	}
 	return mux
 }
+
+// front keeps the mux from answering by itself, uncounted: with a redirect to how a
+// path should have been written, or that there is nothing.
+func (s *server) front(mux *http.ServeMux) http.Handler {
+	elsewhere := s.serve(route{path: "unknown", who: anybody, policy: policyPublic, handle: unrouted(mux)})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, pattern := mux.Handler(r)
+		if pattern == "" || pattern == r.URL.Path+"/" || !clean(r.URL.Path) {
+			elsewhere.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// clean reports whether a path has no part that a mux would take out.
+func clean(p string) bool { return p == path.Clean(p) || p == path.Clean(p)+"/" }
 
 // routed is the mux of /api/. What no route answers is a problem like any other
 // refusal, and counted like one.
@@ -151,6 +170,9 @@ func (s *server) routed() http.Handler {
 func unrouted(mux *http.ServeMux) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var allowed []string
+		if !clean(r.URL.Path) {
+			return refuse(http.StatusNotFound, codeNotFound, "there is no %s; /api/openapi.json lists what there is", r.URL.Path)
+		}
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
 			other := r.Clone(r.Context())
 			other.Method = method

@@ -53,7 +53,12 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		p.services = append(p.services, letters.Run, retention(s, job.Retention{Finished: h.config.Retention()}, h.log))
-		p.services = append(p.services, p.http(ln, s, h, catalog)...)
+		limits, err := h.limits(ctx, s)
+		if err != nil {
+			return err
+		}
+		defer limits.close()
+		p.services = append(p.services, p.http(ln, s, h, catalog, limits)...)
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
 			"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
 		h.adviseKeys(ctx, s)

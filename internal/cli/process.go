@@ -113,7 +113,7 @@ func cause(err error) error {
 }
 
 // http serves on ln.
-func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.Catalog) []func(ctx context.Context) error {
+func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.Catalog, limits *limits) []func(ctx context.Context) error {
 	keys := auth.NewVerifier(s, s)
 	handler := api.New(api.Deps{
 		Ready:       readiness(s),
@@ -124,6 +124,7 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 		Catalog:     catalog,
 		Stall:       h.config.StallAfter(),
 		Secure:      strings.HasPrefix(h.config.PublicURL, "https:"),
+		Limiter:     limits,
 		Metrics:     h.metrics,
 		MetricsPage: h.metrics.Handler(),
 		Log:         h.log,
@@ -131,6 +132,7 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 	return []func(ctx context.Context) error{
 		func(ctx context.Context) error { return api.Serve(ctx, ln, handler, h.log) },
 		func(ctx context.Context) error { return keys.Run(ctx, h.log) },
+		limits.run,
 	}
 }
 

@@ -41,6 +41,8 @@ type backend interface {
 	idempotency.Store
 	submit.Witness
 
+	// Secret returns the secret of that name; it is made when first asked for.
+	Secret(ctx context.Context, name string) ([]byte, error)
 	// Migrate applies what is pending and returns it.
 	Migrate(ctx context.Context) ([]store.Migration, error)
 	// MigrationStatus lists all migrations; it changes nothing.

@@ -61,6 +61,7 @@ const (
 	EventLetterMovedBack     = "letter.moved_back" // a dead letter's message was put into the queue by hand
 	EventOrphanFound         = "orphan.found"
 	EventMonitorSilent       = "monitor.silent"
+	EventLimiterDegraded     = "limiter.degraded" // the rate limiter works without its store, or has it again
 )
 
 // ActorSystem is the actor of what nobody asked for in person.
