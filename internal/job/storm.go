@@ -2,9 +2,9 @@ package job
 
 import "time"
 
-// The storm breaker. When at least StormOwners live workers, and more than half of
-// all, seem dead at once by their leases, the clock or the store is suspect rather
-// than they. Then nobody is retired by the lease for StormHold at most.
+// The storm breaker. When a lease is over, and at least StormOwners workers and more than
+// half of all are silent for half of theirs, the clock or the store is suspect rather than
+// they. Then nobody is retired by the lease for StormHold at most.
 const (
 	StormOwners = 4
 	StormHold   = time.Minute
@@ -15,7 +15,7 @@ type Storm struct {
 	ID       ID        `json:"id"`
 	OpenedAt time.Time `json:"opened_at"`
 	Owners   int       `json:"owners"`             // workers not retired when it opened
-	Dead     int       `json:"dead"`               // of these, with their lease over
+	Dead     int       `json:"dead"`               // of these, silent for half of their lease
 	CalmAt   time.Time `json:"calm_at,omitzero"`   // since when there are few enough again
 	ClosedAt time.Time `json:"closed_at,omitzero"` // zero: it is open
 	Ending   string    `json:"ending,omitempty"`   // a Storm constant

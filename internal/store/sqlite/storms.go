@@ -25,13 +25,17 @@ func (s *Store) Judge(ctx context.Context, lease time.Duration) (j job.Judgement
 }
 
 // tally is what the breaker looks at.
-type tally struct{ owners, dead, proved int }
+type tally struct{ owners, expired, silent, proved int }
 
-func (c tally) stormy() bool { return c.dead >= job.StormOwners && 2*c.dead > c.owners }
+// stormy counts who is silent for half of the lease when the first expires: whoever
+// fell silent together expires within a heartbeat, one after the other.
+func (c tally) stormy() bool {
+	return c.expired > 0 && c.silent >= job.StormOwners && 2*c.silent > c.owners
+}
 
 func (t *tx) tally(since int64) (tally, error) {
 	return one(t, func(r row) (c tally, err error) {
-		err = r.Scan(&c.owners, &c.dead, &c.proved)
+		err = r.Scan(&c.owners, &c.expired, &c.silent, &c.proved)
 		return c, err
 	}, q.TallyWorkers, t.now, since)
 }
@@ -103,7 +107,7 @@ func (t *tx) turn(storm *job.Storm, lease time.Duration) (turned *job.Storm, ope
 }
 
 func (t *tx) open(c tally) (*job.Storm, error) {
-	storm := &job.Storm{ID: job.NewID(), OpenedAt: fromMicros(t.now), Owners: c.owners, Dead: c.dead}
+	storm := &job.Storm{ID: job.NewID(), OpenedAt: fromMicros(t.now), Owners: c.owners, Dead: c.silent}
 	if _, err := t.exec(q.OpenStorm, storm.ID.String(), t.now, storm.Owners, storm.Dead); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 var stormPromises = []promise{
 	{name: "AFewDeadWorkersAreRetiredAtOnce", holds: fewAreNoStorm},
 	{name: "ManyDeadAtOnceAreHeldAndToldOf", holds: stormHolds},
+	{name: "WhoFellSilentTogetherIsHeldFromTheFirst", holds: stormOpensWithTheFirst},
 	{name: "AStormEndsWhenItsTimeIsOver", holds: stormTimeIsOver},
 	{name: "AStormEndsAfterOneLeaseOfBeats", holds: stormEndsByBeats},
 	{name: "AStormEndsWhenEnoughAreProvedDead", holds: stormEndsByProof},
@@ -127,6 +128,19 @@ func stormHolds(b *bed) {
 	}
 	b.equal("jobs recovered", len(b.recover()), 0)
 	b.state(j.ID, job.InProgress)
+}
+
+func stormOpensWithTheFirst(b *bed) {
+	for range 4 {
+		b.crew(1)
+		b.Advance(2 * time.Second)
+	}
+	b.crew(1)
+	b.Advance(brief - 7*time.Second) // the lease of the first is over, of the others not
+	j := b.judge()
+	if !j.Storm.Open() || j.Storm.Dead != 5 {
+		b.Errorf("storm %+v, want five of five", j.Storm)
+	}
 }
 
 func stormTimeIsOver(b *bed) {

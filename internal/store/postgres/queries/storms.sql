@@ -6,12 +6,13 @@
 -- monitors at once: the unique index admits one storm, and the row is turned by whoever
 -- locks it first.
 WITH live AS MATERIALIZED (
-    SELECT count(*) AS owners, count(*) FILTER (WHERE lease_until <= statement_timestamp()) AS dead
+    SELECT count(*) AS owners, count(*) FILTER (WHERE lease_until <= statement_timestamp()) AS expired,
+           count(*) FILTER (WHERE lease_until - (lease_until - beat_at) / 2 <= statement_timestamp()) AS silent
       FROM workers
      WHERE retired_at IS NULL
 ),
 seen AS MATERIALIZED (
-    SELECT owners, dead, dead >= $2::integer AND 2 * dead > owners AS stormy
+    SELECT owners, silent AS dead, expired > 0 AND silent >= $2::integer AND 2 * silent > owners AS stormy
       FROM live
 ),
 storm AS MATERIALIZED (
@@ -65,8 +66,8 @@ risk AS MATERIALIZED (
     SELECT coalesce(sum(j.value_cents), 0)::bigint AS value_cents
       FROM jobs j
       JOIN workers w ON w.id = j.worker_id
-     WHERE j.state = 'in_progress' AND NOT j.canary AND w.retired_at IS NULL AND w.lease_until <= statement_timestamp()
-       AND EXISTS (SELECT FROM opened)
+     WHERE j.state = 'in_progress' AND NOT j.canary AND w.retired_at IS NULL
+       AND w.lease_until - (w.lease_until - w.beat_at) / 2 <= statement_timestamp() AND EXISTS (SELECT FROM opened)
 ),
 noticed AS (
     INSERT INTO outbox (id, kind, key, payload, not_before, created_at)

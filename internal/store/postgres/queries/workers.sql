@@ -57,17 +57,19 @@ SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease
 -- The UPDATE repeats the condition on the row it changes: a beat that came in
 -- between has made it false.
 -- With $1 the storm breaker is heard ($2 workers, held for $3), in this statement, so that
--- every monitor decides alike; and a server that began less than the lease ago gave
--- its owner no chance to beat.
+-- every monitor decides alike. Whoever fell silent together expires within a heartbeat,
+-- one after the other: so it counts who is silent for half of the lease when the first
+-- expires. And a server that began less than the lease ago gave its owner no chance to beat.
 WITH live AS MATERIALIZED (
-    SELECT count(*) AS owners, count(*) FILTER (WHERE lease_until <= statement_timestamp()) AS dead
+    SELECT count(*) AS owners, count(*) FILTER (WHERE lease_until <= statement_timestamp()) AS expired,
+           count(*) FILTER (WHERE lease_until - (lease_until - beat_at) / 2 <= statement_timestamp()) AS silent
       FROM workers
      WHERE retired_at IS NULL
 ),
 breaker AS MATERIALIZED (
     SELECT $1::boolean AND coalesce(
                (SELECT statement_timestamp() < opened_at + $3::bigint * interval '1 microsecond' FROM storms WHERE closed_at IS NULL),
-               dead >= $2::integer AND 2 * dead > owners) AS holds
+               expired > 0 AND silent >= $2::integer AND 2 * silent > owners) AS holds
       FROM live
 ),
 expired AS MATERIALIZED (

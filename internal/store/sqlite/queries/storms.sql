@@ -16,11 +16,12 @@ UPDATE storms
  WHERE id = ?1 AND closed_at IS NULL;
 
 -- name: ValueInStorm
--- What the running jobs of workers are worth whose lease is over.
+-- What the running jobs of workers are worth that are silent for half of their lease.
 SELECT coalesce(sum(jobs.value_cents), 0)
   FROM jobs
   JOIN workers ON workers.id = jobs.worker_id
- WHERE jobs.state = 'in_progress' AND NOT jobs.canary AND workers.retired_at IS NULL AND workers.lease_until <= ?1;
+ WHERE jobs.state = 'in_progress' AND NOT jobs.canary AND workers.retired_at IS NULL
+   AND workers.lease_until - (workers.lease_until - workers.beat_at) / 2 <= ?1;
 
 -- name: PruneStorms
 DELETE FROM storms

@@ -50,9 +50,10 @@ UPDATE workers
 RETURNING id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause;
 
 -- name: TallyWorkers
--- How many are not retired, how many of these have their lease over, and how many
--- were retired since ?2 because they died.
+-- How many are not retired, how many of these have their lease over, how many are
+-- silent for half of it, and how many were retired since ?2 because they died.
 SELECT count(*) FILTER (WHERE retired_at IS NULL), count(*) FILTER (WHERE retired_at IS NULL AND lease_until <= ?1),
+       count(*) FILTER (WHERE retired_at IS NULL AND lease_until - (lease_until - beat_at) / 2 <= ?1),
        count(*) FILTER (WHERE retired_at >= ?2 AND retired_cause <> 'stopped')
   FROM workers
  WHERE retired_at IS NULL OR retired_at >= ?2;
