@@ -23,7 +23,7 @@ func (m *Monitor) watch(ctx context.Context) <-chan struct{} {
 			}
 		})
 		if err != nil && ctx.Err() == nil {
-			m.Log.InfoContext(ctx, "no death-watch: workers that die are found by their lease", "error", err.Error())
+			m.Log.DebugContext(ctx, "no death-watch: workers that die are found by their lease", "error", err.Error()) // the store has said why
 		}
 	}()
 	return ended
