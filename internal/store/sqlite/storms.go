@@ -85,9 +85,9 @@ func (t *tx) turn(storm *job.Storm, lease time.Duration) (turned *job.Storm, ope
 		storm.CalmAt = now
 	}
 	switch {
+	case c.stormy():
 	case !now.Before(storm.OpenedAt.Add(job.StormHold)):
 		storm.Ending = job.StormOver
-	case c.stormy():
 	case storm.Dead-c.proved < job.StormOwners:
 		storm.Ending = job.StormProof
 	case !now.Before(storm.CalmAt.Add(lease)):

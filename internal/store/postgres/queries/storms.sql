@@ -4,7 +4,9 @@
 -- Opens a storm, notes that it calmed, or closes it, with event and notice. $1 is the
 -- workers' lease, $2 how many must seem dead, $3 how long recovery is held. Two
 -- monitors at once: the unique index admits one storm, and the row is turned by whoever
--- locks it first.
+-- locks it first. Its time is over only when the dead are retired: closed before, by one
+-- monitor whose look came too early for that, it would be opened again at once by the next,
+-- for the same dead, and hold them for another time.
 WITH live AS MATERIALIZED (
     SELECT count(*) AS owners, count(*) FILTER (WHERE lease_until <= statement_timestamp()) AS expired,
            count(*) FILTER (WHERE lease_until - (lease_until - beat_at) / 2 <= statement_timestamp()) AS silent
@@ -24,8 +26,8 @@ storm AS MATERIALIZED (
 verdict AS MATERIALIZED (
     SELECT storm.id, seen.stormy,
            CASE
-               WHEN statement_timestamp() >= storm.opened_at + $3::bigint * interval '1 microsecond' THEN 'time_over'
                WHEN seen.stormy THEN NULL
+               WHEN statement_timestamp() >= storm.opened_at + $3::bigint * interval '1 microsecond' THEN 'time_over'
                WHEN storm.dead - (SELECT count(*)
                                     FROM workers
                                    WHERE retired_at >= storm.opened_at AND retired_cause <> 'stopped') < $2::integer THEN 'proof'
