@@ -32,7 +32,9 @@ func (m Message) ofKind() []string {
 		return []string{"directorybolt dlq list", "directorybolt dlq redrive --all --dry-run"}
 	case job.AlertStaleRecovered:
 		return withJob("directorybolt jobs history", "directorybolt stale list")
-	case job.AlertStorm, job.AlertMonitorSilent:
+	case job.AlertMonitorSilent:
+		return m.ofMonitor()
+	case job.AlertStorm:
 		return []string{"directorybolt stale list"}
 	case job.AlertOrphans:
 		return withJob("directorybolt why", "directorybolt stale list")
@@ -44,6 +46,14 @@ func (m Message) ofKind() []string {
 		return []string{"directorybolt alerts list", "directorybolt alerts test"}
 	}
 	return nil
+}
+
+// ofMonitor names what says who watches.
+func (m Message) ofMonitor() []string {
+	if len(m.Groups) > 0 && m.Groups[0].Signature == job.MonitorStale {
+		return []string{"directorybolt stale list"}
+	}
+	return []string{"directorybolt dlq depth", "directorybolt stale list"}
 }
 
 // ofLetters names the group by the few characters that stand for its signature: no

@@ -23,7 +23,7 @@ type DelivererConfig struct {
 	Timeout   time.Duration  // of one try; 10 s
 	Hide      time.Duration  // how long a message on its way is nobody else's; 1 min
 	Pace      time.Duration  // between two messages on a channel; 1 s, as Slack wants it
-	Backoff   backoff.Policy // after failures in a row; 1 s up to 5 min, never less than half of it
+	Backoff   backoff.Policy // after failures in a row; 1 s up to 1 min, never less than half of it
 	Probe     time.Duration  // between two tries at a channel that refuses everything; 15 min
 	LateAfter time.Duration  // a message says that it is late; 2 min
 	DownAfter time.Duration  // of failures, before the other channels hear of it; 5 min
@@ -35,7 +35,7 @@ type DelivererConfig struct {
 
 // DelivererMetrics hears what a deliverer did. Implementations must not block.
 type DelivererMetrics interface {
-	AlertSent(channel string, o Outcome)
+	AlertSent(channel, outcome string)
 	AlertBacklog(channel string, waiting int64, age time.Duration, parked int64)
 }
 
@@ -54,7 +54,7 @@ func NewDeliverer(c DelivererConfig) *Deliverer {
 	}{
 		{&c.Interval, 500 * time.Millisecond}, {&c.Timeout, 10 * time.Second}, {&c.Hide, time.Minute}, {&c.Pace, time.Second},
 		{&c.Probe, 15 * time.Minute}, {&c.LateAfter, 2 * time.Minute}, {&c.DownAfter, 5 * time.Minute},
-		{&c.Backoff.Base, time.Second}, {&c.Backoff.Cap, 5 * time.Minute},
+		{&c.Backoff.Base, time.Second}, {&c.Backoff.Cap, time.Minute},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.zero
@@ -177,7 +177,7 @@ func (d *Deliverer) Send(ctx context.Context, n Notifier) (bool, error) {
 	sending, cancel := context.WithTimeout(kept, d.Timeout)
 	receipt := n.Send(sending, t.post)
 	cancel()
-	d.Metrics.AlertSent(n.Channel(), receipt.Outcome)
+	d.Metrics.AlertSent(n.Channel(), string(receipt.Outcome))
 	d.report(kept, n.Channel(), t, receipt)
 	return true, d.conclude(kept, t, receipt)
 }
@@ -289,5 +289,5 @@ func (d *Deliverer) measure(ctx context.Context) {
 
 type noDelivererMetrics struct{}
 
-func (noDelivererMetrics) AlertSent(string, Outcome)                        {}
+func (noDelivererMetrics) AlertSent(string, string)                         {}
 func (noDelivererMetrics) AlertBacklog(string, int64, time.Duration, int64) {}

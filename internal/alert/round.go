@@ -137,9 +137,6 @@ func (r *round) close(o Observation, p *page) error {
 func (r *round) resolved(a *Alert) error {
 	a.SayAt = r.now
 	r.Resolved = append(r.Resolved, *a)
-	if err := r.DropParked(a.ID, a.parkedChannel()); err != nil {
-		return err
-	}
 	return r.event("alert.resolved", *a, a.Resolution)
 }
 
