@@ -15,6 +15,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(roleEnv) != "" {
 		os.Exit(playRole())
 	}
+	if os.Getenv(teller) != "" {
+		os.Exit(tellUntilKilled())
+	}
 	dir, err := os.MkdirTemp("", "acceptance")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "make a directory for the binary:", err)

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/dbtest"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -278,6 +279,7 @@ func (s *stack) store() store {
 
 type store interface {
 	job.Store
+	alert.Store
 	Close() error
 }
 
