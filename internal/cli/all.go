@@ -52,6 +52,11 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
+		alerting, err := h.alerting(ctx, s)
+		if err != nil {
+			return err
+		}
+		p.services = append(p.services, alerting...)
 		p.services = append(p.services, letters.Run, retention(s, job.Retention{Finished: h.config.Retention()}, h.log))
 		limits, err := h.limits(ctx, s)
 		if err != nil {

@@ -48,6 +48,7 @@ type commands struct {
 
 	Why        whyCmd        `cmd:"" group:"operate" help:"Say why a job is not running, or why it ran more than once."`
 	Dlq        dlqCmd        `cmd:"" group:"operate" help:"Look at dead letters and decide about them."`
+	Alerts     alertsCmd     `cmd:"" group:"operate" help:"Look at alerts, take them on, and test the channels."`
 	Stale      staleCmd      `cmd:"" group:"operate" help:"Look at stuck jobs and take them back."`
 	Keys       keysCmd       `cmd:"" group:"operate" help:"Make, list and revoke API keys."`
 	Queue      queueCmd      `cmd:"" group:"operate" help:"Make and check the queues in SQS."`

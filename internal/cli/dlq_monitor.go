@@ -9,7 +9,7 @@ type dlqMonitorCmd struct{}
 // Help shows how it is typed.
 func (dlqMonitorCmd) Help() string {
 	return "It copies each dead letter to the dead letter queue, where there is one, keeps what else arrives there before the queue " +
-		"deletes it, says when nobody sees the queue, and tells what became of redriven letters. Any number of them may run: the work is done once. " +
+		"deletes it, says when nobody sees the queue, tells what became of redriven letters, and sends alerts to the channels that are set. Any number of them may run: the work is done once. " +
 		"`all` runs the same monitor.\n\n" +
 		examples("DATABASE_URL=postgres://… directorybolt dlq-monitor")
 }
@@ -32,6 +32,10 @@ func (dlqMonitorCmd) Run(ctx context.Context, a *app) error {
 		}
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "interval", h.config.DLQCheckInterval)
 		defer h.log.InfoContext(ctx, "stopped")
-		return append(relay, m.Run, h.lookout(s).Run).run(ctx)
+		alerting, err := h.alerting(ctx, s)
+		if err != nil {
+			return err
+		}
+		return append(append(relay, m.Run, h.lookout(s).Run), alerting...).run(ctx)
 	})
 }

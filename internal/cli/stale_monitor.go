@@ -10,7 +10,8 @@ type staleMonitorCmd struct{}
 func (staleMonitorCmd) Help() string {
 	return "It retires workers whose lease is over and gives their jobs back, and it takes jobs that make no progress from " +
 		"workers that live. Any number of them may run: the work is done once. `all` and `work` run the same monitor beside their worker, " +
-		"so that a fleet is never without one; run it alone where it shall outlive every worker.\n\n" +
+		"so that a fleet is never without one; run it alone where it shall outlive every worker. It also sends alerts to the channels that are set, so that " +
+		"the end of the dead letter monitor is told of.\n\n" +
 		examples("DATABASE_URL=postgres://… directorybolt stale-monitor")
 }
 
@@ -29,6 +30,10 @@ func (staleMonitorCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		return append(relay, h.monitor(s).Run, h.lookout(s).Run).run(ctx)
+		alerting, err := h.alerting(ctx, s)
+		if err != nil {
+			return err
+		}
+		return append(append(relay, h.monitor(s).Run, h.lookout(s).Run), alerting...).run(ctx)
 	})
 }

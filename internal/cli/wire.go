@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/config"
@@ -35,6 +36,7 @@ type backend interface {
 	job.Store
 	submit.Ledger
 	submit.Pacer
+	alert.Store
 	auth.Keys
 	auth.Sessions
 	auth.Customers

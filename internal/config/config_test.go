@@ -222,13 +222,15 @@ func TestValuesOutOfRangeOrShapeAreRefused(t *testing.T) {
 			"public", "public=", "public=100", "public=0/1m", "public=100/1", "public=100/25h", "public=100/1µs", "publik=100/1m",
 			"public=100/1m/sideways", "public=100/1m/open/x", "public=1/1m,public=2/1m", "public=100/1m,",
 		},
-		"RATE_LIMIT_COMMIT": {"maybe"},
-		"CONTACT_URL":       {"mailto:", "mailto:nobody", "https:///x"},
-		"RECHECK_SCHEDULE":  {"1h,1h", "2h,1h", "0s", "-1h", "1h;2h"},
-		"HEARTBEAT":         {"5", "49ms", "6m", "soon"},
-		"ALERT_EMAIL_TO":    {"ops", "ops@"},
-		"DATABASE_POOLING":  {"pgbouncer"},
-		"CATALOG":           {},
+		"RATE_LIMIT_COMMIT":    {"maybe"},
+		"CONTACT_URL":          {"mailto:", "mailto:nobody", "https:///x"},
+		"RECHECK_SCHEDULE":     {"1h,1h", "2h,1h", "0s", "-1h", "1h;2h"},
+		"HEARTBEAT":            {"5", "49ms", "6m", "soon"},
+		"ALERT_EMAIL_TO":       {"ops", "ops@"},
+		"DATABASE_POOLING":     {"pgbouncer"},
+		"CATALOG":              {},
+		"SLACK_WEBHOOK_URL":    {"http://hooks.slack.com/services/x", "https://", "hooks.slack.com"},
+		"ALERT_WEBHOOK_SECRET": {"whsec_", "whsec_c2hvcnQ=", "correct horse battery staple"},
 	} {
 		for _, value := range values {
 			got := faults(t, config.Sources{Args: map[string]string{name: value}}, nil)
@@ -280,7 +282,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	right := map[string]string{
 		"DATABASE_URL": "postgres://u:hunter2@db.example.com:5432/x?password=hunter2", "DATABASE_DIRECT_URL": "postgres:///x?password=hunter2",
 		"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/hunter2", "PAGERDUTY_ROUTING_KEY": secret,
-		"ALERT_WEBHOOK_URL": "https://example.com/hunter2", "ALERT_WEBHOOK_SECRET": "whsec_hunter2",
+		"ALERT_WEBHOOK_URL": "https://example.com/hunter2", "ALERT_WEBHOOK_SECRET": "whsec_" + strings.Repeat(secret, 8),
 		"SMTP_URL": "smtp://u:hunter2@mail.example.com:587", "ALERT_EMAIL_TO": "ops@example.com",
 		"NETLIFY_SIGNING_SECRET": secret, "RATE_LIMIT_SECRET": "hunter2 hunter2 hunter2",
 		"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": secret,

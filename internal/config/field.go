@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -192,6 +193,34 @@ func links(at func(*Config) *[]string, most int, schemes ...string) field {
 			return hosted(item, schemes)
 		})
 	}, func(list []string) string { return join(list, itself) })
+}
+
+// webhook takes an address that is a secret: it must not travel in the clear, unless it
+// does not leave this machine.
+func webhook(at func(*Config) *string) field {
+	return newField("a URL that begins with https://, or with http:// on this machine", at, func(s string) (string, error) {
+		u, err := url.Parse(s)
+		if err != nil || u.Hostname() == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+			return "", errWant
+		}
+		return s, nil
+	}, itself)
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+// signing takes the secret of Standard Webhooks.
+func signing(at func(*Config) *string) field {
+	return newField("whsec_ and base64, of 24 bytes at least", at, func(s string) (string, error) {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s, "whsec_"))
+		if err != nil || len(key) < 24 {
+			return "", errWant
+		}
+		return s, nil
+	}, itself)
 }
 
 // postgres takes a connection URL. A host is not needed: it may be a socket,

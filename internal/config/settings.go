@@ -264,27 +264,28 @@ var Settings = []Setting{
 		Name: "SLACK_WEBHOOK_URL", Group: "Alerts", Secret: true,
 		Meaning: "The Slack channel for alerts.",
 		Where:   "Slack: your app, Incoming Webhooks, Add New Webhook.",
-		field:   link(func(c *Config) *string { return &c.SlackWebhookURL }, "https", "http"),
+		field:   webhook(func(c *Config) *string { return &c.SlackWebhookURL }),
 	},
 	{
 		Name: "ALERT_WEBHOOK_URL", Group: "Alerts", Secret: true,
 		Meaning: "An address that takes alerts as signed JSON (Standard Webhooks).",
-		field:   link(func(c *Config) *string { return &c.AlertWebhookURL }, "https", "http"),
+		field:   webhook(func(c *Config) *string { return &c.AlertWebhookURL }),
 	},
 	{
 		Name: "ALERT_WEBHOOK_SECRET", Group: "Alerts", Secret: true,
 		Meaning: "The secret that signs what goes to ALERT_WEBHOOK_URL; both ends know it.",
-		field:   text("a secret, such as whsec_ and base64", func(c *Config) *string { return &c.AlertWebhookSecret }),
+		Where:   "Make one: printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\".",
+		field:   signing(func(c *Config) *string { return &c.AlertWebhookSecret }),
 	},
 	{
 		Name: "PAGERDUTY_ROUTING_KEY", Group: "Alerts", Secret: true,
-		Meaning: "The PagerDuty service for alerts that page.",
+		Meaning: "The PagerDuty service for alerts that page; one incident stands for one group of them.",
 		Where:   "PagerDuty: Service, Integrations, Events API v2, Integration Key.",
 		field:   text("an integration key", func(c *Config) *string { return &c.PagerDutyRoutingKey }),
 	},
 	{
 		Name: "SMTP_URL", Group: "Alerts", Secret: true,
-		Meaning: "The mail server for alerts: smtp://USER:PASSWORD@HOST:587, or smtps:// for TLS from the start.",
+		Meaning: "The mail server for alerts: smtp://USER:PASSWORD@HOST:587, or smtps:// for TLS from the start. With ?from=ADDRESS it names the sender. Without TLS it must be this machine.",
 		field:   link(func(c *Config) *string { return &c.SMTPURL }, "smtp", "smtps"),
 	},
 	{

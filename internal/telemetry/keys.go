@@ -3,8 +3,10 @@ package telemetry
 // Keys of log attributes. One idea has one key, so that a search finds every
 // line about it.
 const (
+	KeyAlert      = "alert"
 	KeyAttempt    = "attempt"
 	KeyCause      = "cause"
+	KeyChannel    = "channel"
 	KeyClass      = "class"
 	KeyCount      = "count"
 	KeyCustomer   = "customer_id"
@@ -30,8 +32,10 @@ type Key struct{ Name, Meaning string }
 
 // Keys describes every key, for docs/telemetry.md.
 var Keys = []Key{
+	{KeyAlert, "kind of alert"},
 	{KeyAttempt, "run of the job, counted from 1"},
 	{KeyCause, "why it happened, in words"},
+	{KeyChannel, "alert channel: slack, webhook, pagerduty or email"},
 	{KeyClass, "class of a failure"},
 	{KeyCount, "how many the line is about"},
 	{KeyCustomer, "customer"},

@@ -32,6 +32,7 @@ type Metrics struct {
 	workersLive, lifelines, stormOpen      prometheus.Gauge
 	slotsLost                              prometheus.Gauge
 	lastPass                               *prometheus.GaugeVec
+	alerts                                 alertMetrics
 
 	orphanMetrics
 
@@ -105,6 +106,7 @@ func NewMetrics() *Metrics {
 	m.queueFailed = m.counters("queue_failures_total", "Calls that the queue did not answer or refused, beyond what was tried again at once.", "verb")
 
 	m.addLimits()
+	m.addAlerts()
 
 	// A counter that is there from the start shows its first increase.
 	for _, s := range directory.SubmissionStates {
