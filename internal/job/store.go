@@ -182,6 +182,12 @@ type Outbox interface {
 	// TakeMessages hands out up to limit due, unsent messages of one kind and hides
 	// them from other takers for the given time; each take counts as an attempt.
 	TakeMessages(ctx context.Context, kind string, limit int, hide time.Duration) ([]Message, error)
+	// HideMessages hides messages that were taken for d from now on; zero: they are due
+	// at once. What was sent, or taken by another since, it leaves alone and returns.
+	HideMessages(ctx context.Context, d time.Duration, taken ...Message) (gone []ID, err error)
+	// AddHints adds a hint for each job, as the changes do that make one due. It takes the
+	// place of an unsent one.
+	AddHints(ctx context.Context, jobs ...ID) error
 	// MarkSent ends messages.
 	MarkSent(ctx context.Context, ids ...ID) error
 }

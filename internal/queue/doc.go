@@ -12,6 +12,6 @@
 // The transport counts receives, and moves to the dead letter queue what comes
 // back too often: messages that nobody can read ([PoisonError]).
 //
-// queue/local keeps the contract with a database, queue/sqs with AWS SQS, and
+// queue/local keeps the contract with the outbox of a database, queue/sqs with AWS SQS, and
 // queue/queuetest is the suite that both pass.
 package queue

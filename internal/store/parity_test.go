@@ -19,6 +19,7 @@ var oneSided = map[string]string{
 	"RedriveJob":         "Postgres moves the job in RedriveLetters",
 	"WarnedLetters":      "Postgres asks inside CloseWarnings",
 	"UnsettledLetters":   "SQLite looks before it takes the one write lock",
+	"AddHints":           "SQLite adds them with AddMessages",
 	"AddMessages":        "Postgres adds messages in the statement that changes the job",
 	"AdmitRequests":      "SQLite reads the log, ratelimit.Log decides, and it is written",
 	"ArchiveJobs":        "Postgres archives in PruneJobs",

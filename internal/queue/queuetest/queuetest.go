@@ -17,8 +17,6 @@ type Subject struct {
 	Queue queue.Queue
 	// Put sends a body as another producer would; nil: there are no others.
 	Put func(body string)
-	// NewJob is a job that hints may name; nil: any will do.
-	NewJob func() job.ID
 }
 
 // Run runs the suite of the wake-up half.
@@ -65,12 +63,7 @@ const (
 )
 
 func (b *bed) hint() queue.Outgoing {
-	b.Helper()
-	id := job.NewID()
-	if b.NewJob != nil {
-		id = b.NewJob()
-	}
-	return queue.Outgoing{ID: job.NewID(), Hint: queue.Hint{JobID: id, CustomerID: job.NewID(), Priority: 2}}
+	return queue.Outgoing{ID: job.NewID(), Hint: queue.Hint{JobID: job.NewID(), CustomerID: job.NewID(), Priority: 2}}
 }
 
 func (b *bed) hints(n int) []queue.Outgoing {

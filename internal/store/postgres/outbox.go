@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -44,6 +45,34 @@ func (s *Store) TakeMessages(ctx context.Context, kind string, limit int, hide t
 func scanMessage(row pgx.CollectableRow) (m job.Message, err error) {
 	err = row.Scan((*nullID)(&m.ID), &m.Kind, &m.Key, &m.Payload, (*nullTime)(&m.NotBefore), &m.Attempts, (*nullTime)(&m.CreatedAt))
 	return m, err
+}
+
+// HideMessages hides taken messages on.
+func (s *Store) HideMessages(ctx context.Context, d time.Duration, taken ...job.Message) (gone []job.ID, err error) {
+	if len(taken) == 0 {
+		return nil, nil
+	}
+	ids, takes := make([]job.ID, len(taken)), make([]int32, len(taken))
+	for i, m := range taken {
+		ids[i], takes[i] = m.ID, int32(m.Attempts)
+	}
+	hidden, err := all(ctx, s, "hide outbox messages", "HideMessages", scanID, arrayOf(ids), takes, delay(d))
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(ids, func(id job.ID) bool { return slices.Contains(hidden, id) }), nil
+}
+
+// AddHints adds a hint for each job.
+func (s *Store) AddHints(ctx context.Context, jobs ...job.ID) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	_, err := changed(ctx, s, "add hints", "AddHints", arrayOf(jobs))
+	if err == nil {
+		s.bell.ring()
+	}
+	return err
 }
 
 // MarkSent ends messages.

@@ -22,13 +22,16 @@ func (t *tx) hint(hints ...hint) error {
 		return nil
 	}
 	for _, h := range hints {
-		id := h.job.String()
-		err := t.send(job.MessageHint, id, `{"v":1,"job_id":"`+id+`"}`, h.due)
-		if err != nil {
+		if err := t.sendHint(h.job, h.due); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (t *tx) sendHint(of job.ID, due int64) error {
+	id := of.String()
+	return t.send(job.MessageHint, id, `{"v":1,"job_id":"`+id+`"}`, due)
 }
 
 // alert commits that a job ended as a dead letter.
@@ -82,6 +85,50 @@ func (s *Store) TakeMessages(ctx context.Context, kind string, limit int, hide t
 	// RETURNING has no order; within a channel, alerts are sent as they came.
 	slices.SortFunc(taken, func(a, b job.Message) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	return taken, nil
+}
+
+// HideMessages implements [job.Outbox].
+func (s *Store) HideMessages(ctx context.Context, d time.Duration, taken ...job.Message) (gone []job.ID, err error) {
+	if len(taken) == 0 {
+		return nil, nil
+	}
+	err = s.write(ctx, func(t *tx) error {
+		gone = nil
+		for _, m := range taken {
+			n, err := t.exec(q.HideMessages, m.ID.String(), m.Attempts, t.now+max(d, 0).Microseconds())
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				gone = append(gone, m.ID)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("hide messages: %w", err)
+	}
+	return gone, nil
+}
+
+// AddHints implements [job.Outbox].
+func (s *Store) AddHints(ctx context.Context, jobs ...job.ID) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	err := s.write(ctx, func(t *tx) error {
+		t.wakes = true
+		for _, id := range jobs {
+			if err := t.sendHint(id, t.now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("add hints: %w", err)
+	}
+	return nil
 }
 
 // MarkSent implements [job.Outbox].

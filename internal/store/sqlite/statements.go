@@ -41,7 +41,7 @@ type statements struct {
 	// monitors.sql
 	RecordPass, LeavePasses, ListPasses, PrunePasses string
 	// outbox.sql
-	AddMessages, TellNotice, TakeMessages, MarkMessagesSent, PruneOutbox string
+	AddMessages, TellNotice, TakeMessages, HideMessages, MarkMessagesSent, PruneOutbox string
 	// pacing.sql
 	GetPacing, ReserveTurn, ReportTurn string
 	// pauses.sql

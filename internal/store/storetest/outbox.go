@@ -15,6 +15,8 @@ var outboxPromises = []promise{
 	{name: "HintsWaitUntilTheJobIsDue", hints: true, holds: hintsWaitUntilDue},
 	{name: "DoublesCollapseWhileUnsent", hints: true, holds: doublesCollapse},
 	{name: "ATakenMessageIsHiddenAndComesBackUntilSent", hints: true, holds: takenIsHidden},
+	{name: "ATakenMessageIsHiddenOnByItsTakerAlone", hints: true, holds: hiddenByTaker},
+	{name: "HintsAreAddedOnceForEachJob", holds: hintsAdded},
 	{name: "TwoTakersShareWithoutOverlap", hints: true, holds: takersShare},
 }
 
@@ -167,4 +169,45 @@ func takersShare(b *bed) {
 			b.Errorf("message %s was taken %d times", id, times)
 		}
 	}
+}
+
+func hiddenByTaker(b *bed) {
+	b.noops(1)
+	take := func() []job.Message {
+		b.Helper()
+		got, err := b.Store.TakeMessages(b.ctx, job.MessageHint, 10, time.Minute)
+		b.must(err)
+		return got
+	}
+	hide := func(d time.Duration, taken ...job.Message) []job.ID {
+		b.Helper()
+		gone, err := b.Store.HideMessages(b.ctx, d, taken...)
+		b.must(err)
+		return gone
+	}
+	b.equal("gone of nothing", len(hide(time.Minute)), 0)
+	first := take()
+	b.equal("gone while it is ours", len(hide(time.Hour, first...)), 0)
+	b.Advance(30 * time.Minute)
+	b.equal("messages while it is hidden on", len(take()), 0)
+	b.equal("gone when it is made due", len(hide(0, first...)), 0)
+	second := take()
+	b.equal("messages made due", len(second), 1)
+	b.equal("gone for who took it first", hide(0, first...), []job.ID{first[0].ID})
+	b.equal("messages that the first could not make due", len(take()), 0)
+	b.must(b.Store.MarkSent(b.ctx, second[0].ID))
+	b.equal("gone when it was sent", hide(0, second...), []job.ID{second[0].ID})
+}
+
+func hintsAdded(b *bed) {
+	b.must(b.Store.AddHints(b.ctx))
+	ids := b.noops(2)
+	for range 2 {
+		b.must(b.Store.AddHints(b.ctx, ids[0], ids[1], ids[0]))
+	}
+	got := map[job.ID]int{}
+	for _, m := range b.messages(job.MessageHint) {
+		got[b.hintedJob(m)]++
+	}
+	b.equal("hints", got, map[job.ID]int{ids[0]: 1, ids[1]: 1})
 }

@@ -36,6 +36,22 @@ UPDATE outbox o
  WHERE o.id = due.id
 RETURNING o.id, o.kind, o.key, o.payload, o.not_before, o.attempts, o.created_at;
 
+-- name: HideMessages
+-- The number of a take is its receipt: who took the message since has a later one.
+UPDATE outbox o
+   SET not_before = clock_timestamp() + $3::bigint * interval '1 microsecond'
+  FROM unnest($1::uuid[], $2::integer[]) AS taken (id, attempts)
+ WHERE o.id = taken.id AND o.attempts = taken.attempts AND o.sent_at IS NULL
+RETURNING o.id;
+
+-- name: AddHints
+INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
+SELECT directorybolt_uuid7(), 'hint', job.id::text, jsonb_build_object('v', 1, 'job_id', job.id), clock_timestamp(), clock_timestamp()
+  FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) AS job
+    ON CONFLICT (kind, key) WHERE sent_at IS NULL
+    DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
+        attempts = 0, created_at = excluded.created_at;
+
 -- name: MarkMessagesSent
 UPDATE outbox
    SET sent_at = clock_timestamp()

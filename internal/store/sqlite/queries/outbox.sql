@@ -24,6 +24,12 @@ UPDATE outbox
     SELECT rowid FROM outbox WHERE sent_at IS NULL AND kind = ?4 AND not_before <= ?1 ORDER BY not_before LIMIT ?3)
 RETURNING id, kind, key, payload, not_before, attempts, created_at;
 
+-- name: HideMessages
+-- The number of a take is its receipt: who took the message since has a later one.
+UPDATE outbox
+   SET not_before = ?3
+ WHERE id = ?1 AND attempts = ?2 AND sent_at IS NULL;
+
 -- name: MarkMessagesSent
 UPDATE outbox
    SET sent_at = ?1
