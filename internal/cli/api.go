@@ -34,12 +34,16 @@ func (apiCmd) Run(ctx context.Context, a *app) error {
 	defer func() { _ = ln.Close() }() // in case it did not come to serving
 	s, err := h.open(ctx)
 	return closing(s, err, func(s backend) error {
+		relay, err := h.relay(ctx, s)
+		if err != nil {
+			return err
+		}
 		limits, err := h.limits(ctx, s)
 		if err != nil {
 			return err
 		}
 		p := &process{worker: idle, close: limits.close}
-		p.services = p.http(ln, s, h, catalog, limits)
+		p.services = append(relay, p.http(ln, s, h, catalog, limits)...)
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
 			"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
 		h.adviseKeys(ctx, s)

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/backoff"
@@ -37,7 +38,11 @@ const (
 	// passTimeout ends the sending before the rows are visible again.
 	passTimeout = 20 * time.Second
 	markTimeout = 5 * time.Second
+	endTimeout  = 5 * time.Second // for a pass under way when the relay is told to go
 )
+
+// retry is the backoff of a hint that was refused, and of the relay while all are.
+var retry = backoff.Policy{Base: time.Second, Cap: hide}
 
 // Config describes a relay. Zero means the default.
 type Config struct {
@@ -88,9 +93,11 @@ type Result struct{ Taken, Sent, Unneeded, Refused int }
 // a backoff while the queue refuses. A pass under way is brought to its end.
 func (r *Relay) Run(ctx context.Context) error {
 	awake := r.Store.Wake(ctx)
-	retry := backoff.Policy{Base: r.Interval, Cap: 30 * time.Second}
+	finishing, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	context.AfterFunc(ctx, func() { time.AfterFunc(endTimeout, cut) })
 	for failures := 0; ctx.Err() == nil; {
-		result, err := r.Pass(context.WithoutCancel(ctx))
+		result, err := r.Pass(finishing)
 		wake, wait := awake, r.Interval
 		if err != nil {
 			failures++
@@ -134,9 +141,23 @@ func (r *Relay) Pass(ctx context.Context) (result Result, err error) {
 	result.Refused = len(taken) - result.Unneeded - result.Sent
 	r.count(result)
 	// Even when the time to send is over, what was sent is to be marked.
-	marking, stop := context.WithTimeout(ctx, markTimeout)
+	marking, stop := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
 	defer stop()
-	return result, errors.Join(err, r.Store.MarkSent(marking, append(done, accepted...)...))
+	ended := append(done, accepted...)
+	return result, errors.Join(err, r.Store.MarkSent(marking, ended...), r.putOff(marking, taken, ended))
+}
+
+// putOff lets what was refused be taken again after a backoff, that of the oldest of
+// them. Where that fails it is taken again when it is no longer hidden.
+func (r *Relay) putOff(ctx context.Context, taken []job.Message, ended []job.ID) error {
+	refused, tries := taken[:0], 1
+	for _, m := range taken {
+		if !slices.Contains(ended, m.ID) {
+			refused, tries = append(refused, m), max(tries, m.Attempts)
+		}
+	}
+	_, err := r.Store.HideMessages(ctx, retry.Delay(tries), refused...)
+	return err
 }
 
 func (r *Relay) count(result Result) {
