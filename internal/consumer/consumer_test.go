@@ -440,6 +440,21 @@ func TestWhileTheStoreIsAwayNothingIsReceivedAndNothingLetGo(t *testing.T) {
 	d.left("after it came back", 0)
 }
 
+func TestAStoreThatWasAwayDoesNotStopReceivingForEver(t *testing.T) {
+	d := newDesk(t, time.Minute, 10)
+	d.hinted()
+	d.store.away.Store(true)
+	d.receive()
+	h := d.holdings()[0]
+	h.message.ReceivedAt, h.until = time.Now().Add(-12*time.Hour), time.Now() // and it cannot be held on
+	d.Pass(t.Context())
+	d.outcomes(map[string]int{HeldLong: 1})
+	d.Pass(t.Context())
+	if d.room() == 0 {
+		t.Error("nothing is held, and nothing is received")
+	}
+}
+
 func TestNoMoreIsReceivedThanTheWorkerCanBegin(t *testing.T) {
 	d := newDesk(t, time.Minute, 10)
 	d.free.Store(2)

@@ -16,7 +16,8 @@ const skew = 2 * time.Minute
 // judge asks the store how the jobs of these messages stand, and ends the messages
 // that need not be held. What cannot be judged is held.
 func (c *Consumer) judge(ctx context.Context, hs []*holding) {
-	if len(hs) == 0 {
+	if len(hs) == 0 { // nothing to ask about: the next message shows whether the store is back
+		c.away.Store(false)
 		return
 	}
 	jobs, err := c.standings(ctx, hs)

@@ -18,8 +18,10 @@ func (c *Consumer) listen(ctx, polling context.Context, lane queue.Queue, share 
 			pause(ctx, look)
 			continue
 		}
-		err := c.once(polling, lane, room, longPoll)
-		switch {
+		switch err := c.once(polling, lane, room, longPoll); {
+		case err == nil && failures > 0:
+			c.Log.InfoContext(ctx, "queue is reached again", "queue", lane.Name(), "failed", failures)
+			failures = 0
 		case err != nil && ctx.Err() == nil:
 			failures++
 			c.Metrics.QueueFailed("receive")
@@ -27,9 +29,6 @@ func (c *Consumer) listen(ctx, polling context.Context, lane queue.Queue, share 
 				c.Log.WarnContext(ctx, "queue not reached, the store is polled", "queue", lane.Name(), "error", err.Error(), "unsaid", unsaid)
 			}
 			pause(ctx, retry.Delay(failures))
-		case failures > 0:
-			c.Log.InfoContext(ctx, "queue is reached again", "queue", lane.Name(), "failed", failures)
-			failures = 0
 		}
 	}
 }
