@@ -61,6 +61,8 @@ const (
 	// probes is the number of backoffs after which a lookup without an answer is
 	// not asked again.
 	probes = 5
+	// lastProbes is how often an attempt asks at least before it gives up.
+	lastProbes = 3
 	// storePatience is how long a call that the store does not take is repeated
 	// while the lease is renewed.
 	storePatience = time.Minute

@@ -631,6 +631,72 @@ func TestOurOwnPostSettlesOnOurOwnClock(t *testing.T) {
 	}
 }
 
+// TestOneLostAnswerAfterALongOutageIsAskedForAgain lets an attempt die after its post, and
+// the next one come a day later: all the time for the lookup is over, and nobody asked.
+func TestOneLostAnswerAfterALongOutageIsAskedForAgain(t *testing.T) {
+	d := newDesk(t, entry("late", 50))
+	d.config.Pacer = freely{}
+	order := d.place(1, "")
+	d.submit = func(ctx context.Context, r submit.Request) (submit.Result, error) {
+		if _, err := r.Intend(ctx); err != nil {
+			return submit.Result{}, err
+		}
+		d.post(r.Directory.Slug)
+		return submit.Result{}, errors.New("the process dies here")
+	}
+	first := d.claim(job.KindOrder)
+	if err := d.engine().Order().Handle(t.Context(), first); err == nil {
+		t.Fatal("the attempt that dies succeeded")
+	}
+	for range 2 { // a second one dies before it asks, so that the claim is not the first after the intent
+		if err := d.Snooze(t.Context(), first.Job.Lease(), 0, "as if recovered"); err != nil {
+			t.Fatal(err)
+		}
+		d.offset.Add(int64(24 * time.Hour))
+		first = d.claim(job.KindOrder)
+	}
+	if err := d.Snooze(t.Context(), first.Job.Lease(), 0, "as if recovered"); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	d.lookup = func(dir *directory.Directory) submit.Finding {
+		if asked++; asked == 1 {
+			return submit.Finding{Presence: submit.Unknown, Reason: "no answer in time"}
+		}
+		return submit.Finding{Presence: submit.Found, HostOK: true, Evidence: proof(dir)}
+	}
+	if err := d.perform(); err != nil {
+		t.Fatal(err)
+	}
+	d.balancedStates(order, directory.Submitted)
+}
+
+// TestALookupThatNeverAnswersAfterALongOutageEnds asks a few times and no more.
+func TestALookupThatNeverAnswersAfterALongOutageEnds(t *testing.T) {
+	d := newDesk(t, entry("mute", 50))
+	d.config.Pacer = freely{}
+	order := d.place(1, "")
+	d.submit = func(ctx context.Context, r submit.Request) (submit.Result, error) {
+		if _, err := r.Intend(ctx); err != nil {
+			return submit.Result{}, err
+		}
+		d.post(r.Directory.Slug)
+		d.offset.Add(int64(24 * time.Hour))
+		return open(directory.ClassInDoubt), nil
+	}
+	asked := 0
+	d.lookup = func(*directory.Directory) submit.Finding {
+		asked++
+		return submit.Finding{Presence: submit.Unknown, Reason: "no answer in time"}
+	}
+	if err := d.perform(); err != nil {
+		t.Fatal(err)
+	}
+	if s := d.submissionsOf(order)["mute"]; s.State != directory.Uncertain || asked < 2 || asked > 20 {
+		t.Errorf("the submission is %s after %d questions", s.State, asked)
+	}
+}
+
 // freely is a pacer that lets everybody go.
 type freely struct{}
 

@@ -85,12 +85,29 @@ func (r *run) unsettled(it *item, d *directory.Directory, asked time.Time) time.
 // person in the end. The time counts from the intent: an order that is snoozed
 // between two questions keeps nothing in memory.
 func (r *run) unanswered(ctx context.Context, it *item, f Finding) error {
-	if r.now().After(it.sub.EffectDeadline.Add(r.probing(it))) {
-		return r.uncertain(ctx, it, "the lookup gave no answer: "+f.Reason)
+	it.unanswered++
+	if !r.now().After(r.probesUntil(it)) {
+		age := r.now().Sub(it.sub.IntentAt)
+		it.wait(r.now().Add(max(f.RetryAfter, age, r.Backoff.Delay(1))), "the lookup to answer")
+		return nil
 	}
-	age := r.now().Sub(it.sub.IntentAt)
-	it.wait(r.now().Add(max(f.RetryAfter, age, r.Backoff.Delay(1))), "the lookup to answer")
-	return nil
+	// The time may have passed without anybody asking: the process died, and nobody was
+	// there to go on. One answer that gets lost is not enough then.
+	if it.unanswered < lastProbes && f.RetryAfter <= patience {
+		it.wait(r.now().Add(min(r.Backoff.Ceiling(1), patience)), "the lookup to answer")
+		return nil
+	}
+	return r.uncertain(ctx, it, "the lookup gave no answer: "+f.Reason)
+}
+
+// probesUntil is when the question goes to a person. The first claim after a crash has
+// all the time that the dead one had.
+func (r *run) probesUntil(it *item) time.Time {
+	from := it.sub.EffectDeadline
+	if claimed := r.attempt.Job.ClaimedAt; r.lease.Fence == it.sub.Fence+1 && claimed.After(from) {
+		from = claimed
+	}
+	return from.Add(r.probing(it))
 }
 
 // probing is how long after the effect's deadline a lookup is asked: its settle

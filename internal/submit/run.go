@@ -39,7 +39,8 @@ type item struct {
 	// there is none, or an earlier attempt made it.
 	over time.Duration
 
-	asked time.Duration // when the lookup was asked last, on our own clock
+	asked      time.Duration // when the lookup was asked last, on our own clock
+	unanswered int           // questions of this attempt to the lookup that had no answer
 
 	added []directory.Submission // replacements that the last try committed
 	err   error                  // why the attempt at the order cannot go on
