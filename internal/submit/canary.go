@@ -91,7 +91,7 @@ func Canaries(c Config, w Witness, name string) job.Handler {
 
 // performCanary runs one attempt at a canary: the engine of orders over directories of its own.
 func performCanary(ctx context.Context, c Config, w Witness, canary Canary, a job.Attempt) error {
-	catalog, err := canaryCatalog(canary.Directories)
+	catalog, err := canaryCatalog(canary)
 	if err != nil {
 		return job.Permanent(err)
 	}
@@ -113,14 +113,19 @@ func performCanary(ctx context.Context, c Config, w Witness, canary Canary, a jo
 	return r.perform(ctx)
 }
 
-// canaryCatalog lists n directories. Each is one step of a canary.
-func canaryCatalog(n int) (*directory.Catalog, error) {
-	entries := make([]directory.Directory, n)
+// canaryTimeout is how long an effect of a canary may take: whoever goes on after a crash
+// waits for the end of the last one.
+const canaryTimeout = 2 * time.Second
+
+// canaryCatalog lists a canary's directories. Each is one step of it.
+func canaryCatalog(c Canary) (*directory.Catalog, error) {
+	entries := make([]directory.Directory, c.Directories)
 	for i := range entries {
 		slug := fmt.Sprintf("canary-%02d", i+1)
 		entries[i] = directory.Directory{
 			Slug: slug, Name: "Canary directory", URL: "https://" + slug + ".invalid/", Category: directory.CategoryGeneral,
 			Tier: 1, Authority: 100 - i, Method: directory.MethodCanary, Automation: directory.AutomationAllowed,
+			Pacing: directory.Pacing{Timeout: directory.Duration(max(canaryTimeout, 2*c.Hold))},
 			Lookup: &directory.Lookup{
 				URL:            "https://" + slug + ".invalid/{name}",
 				Found:          []directory.Rule{{Text: "there"}},
