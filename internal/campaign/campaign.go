@@ -120,7 +120,7 @@ func (v Verdict) print(out io.Writer) {
 		name string
 		n    int
 	}{
-		{"answers delayed", v.Delays}, {"  beyond patience", v.Overdue}, {"wake-ups for nothing", v.Wakes}, {"processes started", v.Processes},
+		{"answers delayed", v.Delays}, {"  beyond patience", v.Overdue}, {"wake-ups for nothing", v.Wakes}, {"processes started", v.Processes}, {"  gave up at start", v.Unasked},
 		{"orders", v.Orders}, {"  claims", v.Fences}, {"  crashes charged", v.Crashes}, {"submissions", v.Submissions}, {"  arrived", v.Arrived},
 		{"  uncertain, explained", v.Uncertain}, {"  for people", v.NeedPerson}, {"stale writes refused", v.Refused},
 		{"orders lost", v.Lost}, {"submissions doubled", v.Doubled}, {"stale writes accepted", v.Stale}, {"reported, not there", v.Phantom},

@@ -22,7 +22,7 @@ func (f *front) restart(ctx context.Context, faults []fault) error {
 			end = f.cluster.Kill
 		}
 		ended := make(chan error, 1)
-		f.aim.strike(ctx, r, func() { go func() { ended <- end() }() })
+		f.ledger.count(Restart, f.aim.strike(ctx, r, func() { go func() { ended <- end() }() }))
 		if err := <-ended; err != nil {
 			return err
 		}

@@ -12,7 +12,6 @@ import (
 type Tally struct {
 	Struck int `json:"struck"`
 	Aimed  int `json:"aimed"` // of these, at the moment a post of the worker arrived
-	Missed int `json:"-"`     // meant to be aimed, but no post came; struck all the same
 }
 
 // ledger counts what happened on one front.
@@ -28,16 +27,13 @@ type ledger struct {
 	unasked atomic.Int64 // processes that ended by themselves: the database was away at their start
 }
 
-func (l *ledger) count(c Class, aimed, missed bool) {
+func (l *ledger) count(c Class, aimed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.faults[c]
 	t.Struck++
 	if aimed {
 		t.Aimed++
-	}
-	if missed {
-		t.Missed++
 	}
 	l.faults[c] = t
 }

@@ -73,11 +73,9 @@ func (s *slot) run(ctx context.Context, faults []fault) error {
 func (s *slot) suffer(ctx context.Context, f fault) error {
 	switch f.class {
 	case Kill:
-		s.strike(ctx, f, func() { _ = s.cmd.Process.Kill() })
-		<-s.exited
-		return s.begin()
+		return s.kill(ctx, f)
 	case Freeze:
-		s.strike(ctx, f, func() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) })
+		s.front.ledger.count(Freeze, s.strike(ctx, f, func() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }))
 		sleep(ctx, s.front.lease+f.extra)
 		_ = s.cmd.Process.Signal(syscall.SIGCONT)
 		return nil
@@ -86,12 +84,30 @@ func (s *slot) suffer(ctx context.Context, f fault) error {
 	}
 }
 
-// strike does it, at the moment a post arrives if the fault is aimed.
-func (s *slot) strike(ctx context.Context, f fault, do func()) {
+// kill ends the process and begins another; one that had ended by itself does not count.
+func (s *slot) kill(ctx context.Context, f fault) error {
+	for ctx.Err() == nil {
+		aimed := s.strike(ctx, f, func() { _ = s.cmd.Process.Kill() })
+		<-s.exited
+		status, _ := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if err := s.begin(); err != nil {
+			return err
+		}
+		if status.Signaled() {
+			s.front.ledger.count(Kill, aimed)
+			return nil
+		}
+		s.front.ledger.unasked.Add(1)
+	}
+	return nil
+}
+
+// strike does it, at the moment a post arrives if the fault is aimed and one comes; then
+// it reports true.
+func (s *slot) strike(ctx context.Context, f fault, do func()) (aimed bool) {
 	if !f.aimed {
 		do()
-		s.front.ledger.count(f.class, false, false)
-		return
+		return false
 	}
 	t := &target{do, make(chan struct{})}
 	s.aim.Store(t)
@@ -102,46 +118,31 @@ func (s *slot) strike(ctx context.Context, f fault, do func()) {
 	}
 	if s.aim.CompareAndSwap(t, nil) { // nobody came, or it is over
 		do()
-		s.front.ledger.count(f.class, false, true)
-		return
+		return false
 	}
 	<-t.struck
-	s.front.ledger.count(f.class, true, false)
+	return true
 }
 
-// cut ends connections of the worker; it needs one to cut.
+// cut ends connections of the worker, as soon as there are any: only what hits counts.
 func (s *slot) cut(ctx context.Context, f fault) error {
-	for deadline := time.Now().Add(cutPatience); ctx.Err() == nil; {
-		n := 0
-		once := func() { n = s.proxy.Cut(s.rnd, f.one) }
-		if s.proxy.Links() == 0 {
-			if time.Now().After(deadline) {
-				return errors.New("its worker has no connection to the database")
+	for deadline := time.Now().Add(cutPatience); ctx.Err() == nil; sleep(ctx, 20*time.Millisecond) {
+		if s.proxy.Links() > 0 {
+			n := 0
+			aimed := s.strike(ctx, f, func() { n = s.proxy.Cut(s.rnd, f.one) })
+			if n > 0 {
+				s.front.ledger.count(Cut, aimed)
+				return nil
 			}
-			if err := s.ensure(); err != nil {
-				return err
-			}
-			sleep(ctx, 20*time.Millisecond)
-			continue
 		}
-		s.strikeCounted(ctx, f, once, &n)
-		if n > 0 {
-			return nil
+		if time.Now().After(deadline) {
+			return errors.New("its worker has no connection to the database")
+		}
+		if err := s.ensure(); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// strikeCounted strikes, and takes the fault back from the ledger if it hit nothing.
-func (s *slot) strikeCounted(ctx context.Context, f fault, do func(), n *int) {
-	s.strike(ctx, f, do)
-	if *n == 0 {
-		s.front.ledger.mu.Lock()
-		t := s.front.ledger.faults[f.class]
-		t.Struck--
-		s.front.ledger.faults[f.class] = t
-		s.front.ledger.mu.Unlock()
-	}
 }
 
 // ensure begins a new process where the last one ended by itself, as a supervisor would:
@@ -174,13 +175,12 @@ func (s *slot) begin() error {
 	return nil
 }
 
-// end kills the slot's process, by its own handle.
+// end kills the slot's process, by its own handle, and closes its wire.
 func (s *slot) end() {
-	if s.cmd == nil || s.cmd.Process == nil {
-		return
+	if s.exited != nil {
+		_ = s.cmd.Process.Kill()
+		<-s.exited
 	}
-	_ = s.cmd.Process.Kill()
-	<-s.exited
 	if s.proxy != nil {
 		s.proxy.Close()
 	}

@@ -26,6 +26,7 @@ type Verdict struct {
 	Delays      int `json:"delays"`     // answers held up
 	Overdue     int `json:"overdue"`    // of these, longer than the client waits
 	Processes   int `json:"processes"`  // started
+	Unasked     int `json:"unasked"`    // of these, that gave up by themselves: no database at their start
 	Uncertain   int `json:"uncertain"`  // and explained: nobody can ask, or silence proves nothing
 	NeedPerson  int `json:"for_people"` // needs_action
 
@@ -57,7 +58,7 @@ func (f *front) judge(ctx context.Context) (v Verdict, err error) {
 	l := &f.ledger
 	v = Verdict{
 		Store: f.name, Fault: l.faults, Orders: len(f.placed), Wakes: int(l.wakes.Load()), Delays: int(l.delays.Load()),
-		Overdue: int(l.overdue.Load()), Processes: int(l.begun.Load()),
+		Overdue: int(l.overdue.Load()), Processes: int(l.begun.Load()), Unasked: int(l.unasked.Load()),
 	}
 	taken := f.arrivals(&v)
 	for n, id := range f.placed {
