@@ -1,5 +1,7 @@
 package postgres
 
+import "context"
+
 // What tests of this room need to see of its inside.
 var (
 	Statement   = statements.Get
@@ -11,3 +13,16 @@ var (
 )
 
 const SessionSettings = sessionSettings
+
+// LookFromAnotherSession looks for neighbours as a watch does whose session was another
+// one before.
+func LookFromAnotherSession(ctx context.Context, s *Store) error {
+	w, err := s.newWatch(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.kept.end()
+	w.kept.pid++
+	_, err = w.look(ctx)
+	return err
+}

@@ -10,6 +10,7 @@ import (
 var lifelinePromises = []promise{
 	{name: "AWorkerWhoseLifelineEndsIsRetiredAtOnce", holds: deathIsSeen},
 	{name: "TwoWatchesRetireEachDeadWorkerOnce", holds: deathIsSeenOnce},
+	{name: "AllWhoDieTogetherAreSeen", holds: deathsTogetherAreSeen},
 	{name: "AWorkerThatLeftInOrderIsLeftAsItIs", holds: orderlyLeaveIsNoDeath},
 	{name: "AWorkerThatNeverHadALifelineIsLeftToItsLease", holds: noLifelineIsNoDeath},
 }
@@ -110,6 +111,35 @@ func deathIsSeenOnce(b *bed) {
 		}
 	}
 	b.equal("retirements", b.numberOf("events", "type = 'worker.retired'"), int64(2))
+}
+
+// Workers that stand beside each other in the ring, and the one that watched them, die
+// in one moment; another watch is left.
+func deathsTogetherAreSeen(b *bed) {
+	dead := b.watching(b.second())
+	process := b.Reopen(b.TB)
+	left, lines := map[job.ID]bool{}, []job.Lifeline{}
+	for range 6 {
+		w := b.worker()
+		line, err := process.Lifeline(b.ctx, w)
+		b.must(err)
+		left[w], lines = true, append(lines, line)
+	}
+	if b.AfterLook != nil {
+		b.AfterLook(b.TB, b.watches)
+	}
+	for _, line := range lines {
+		line.Release()
+	}
+	b.must(process.Close())
+	for end := time.After(2 * patience); len(left) > 0; {
+		select {
+		case d := <-dead:
+			delete(left, d.ID)
+		case <-end:
+			b.Fatalf("%d of 6 deaths were not seen", len(left))
+		}
+	}
 }
 
 func orderlyLeaveIsNoDeath(b *bed) {
