@@ -109,7 +109,10 @@ func (m Message) facts() (facts []Fact) {
 	if m.ValueCents > 0 {
 		add("Value at risk", dollars(m.ValueCents))
 	}
-	if m.Customers > 0 {
+	switch {
+	case m.Customer != job.ID{}:
+		add("Customer", m.Customer.String())
+	case m.Customers > 0:
 		customers := number(int64(m.Customers))
 		if m.More {
 			customers = "more than " + customers

@@ -37,6 +37,7 @@ type Message struct {
 	ValueCents int64     `json:"value_cents"`
 	Customers  int       `json:"customers,omitempty"`
 	More       bool      `json:"more_customers,omitempty"` // than Customers
+	Customer   job.ID    `json:"customer,omitzero"`        // the only one; zero: none, or several
 	JobKind    string    `json:"job_kind,omitempty"`
 	Text       string    `json:"text,omitempty"`
 	Groups     []Group   `json:"groups,omitempty"` // the heaviest, at most mostGroups
@@ -69,6 +70,9 @@ func messageOf(a Alert, r Reason) Message {
 		FirstAt: a.FirstAt, LastAt: a.LastAt, Count: a.Count, Again: a.Again, ValueCents: a.ValueCents,
 		Customers: len(a.Customers), More: a.MoreCustomers, JobKind: a.JobKind, Text: a.Text,
 		Groups: []Group{groupOf(a)},
+	}
+	if len(a.Customers) == 1 && !a.MoreCustomers {
+		m.Customer = a.Customers[0]
 	}
 	if r == Grown {
 		m.Fresh = a.Count - a.SaidCount
@@ -127,6 +131,9 @@ func digestOf(lane string, r Reason, alerts []*Alert) Message {
 		m.Groups = heaviest(m.Groups, one.Groups[0])
 	}
 	m.Customers = len(customers)
+	if len(customers) > 1 || m.More {
+		m.Customer = job.ID{}
+	}
 	return m
 }
 
