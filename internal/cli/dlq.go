@@ -16,7 +16,7 @@ type dlqCmd struct {
 	Depth   dlqDepthCmd   `cmd:"" help:"Say how many dead letters are open, and what they are worth."`
 	Redrive dlqRedriveCmd `cmd:"" help:"Let dead jobs run again: one, by filter, or all."`
 	Purge   dlqPurgeCmd   `cmd:"" help:"Give dead letters up, after exporting them."`
-	Journal dlqJournalCmd `cmd:"" help:"Tell who redrove and purged what, and why."`
+	Journal dlqJournalCmd `cmd:"" help:"Tell what people did to letters, jobs and scopes, and why."`
 }
 
 // Help says what all of them have in common.

@@ -34,17 +34,17 @@ func (c dlqJournalCmd) Run(ctx context.Context, a *app) (err error) {
 		if err != nil {
 			return err
 		}
-		header := []string{"AT", "WHO", "ACT", "COUNT", "VALUE", "WHY", "JOBS", "ID"}
+		header := []string{"AT", "WHO", "ACT", "COUNT", "VALUE", "WHY", "WHAT", "ID"}
 		return list(a, entries, header, func(e job.JournalEntry) []string {
-			jobs := ""
+			what := e.Subject
 			if len(e.JobIDs) > 0 {
-				jobs = e.JobIDs[0].String()
+				what = e.JobIDs[0].String()
 			}
-			if e.Count > 1 && jobs != "" {
-				jobs += " …"
+			if len(e.JobIDs) > 1 {
+				what += " …"
 			}
 			return []string{
-				stamp(e.At), e.By.Actor, e.Act, strconv.FormatInt(e.Count, 10), dollars(e.ValueCents), cut(e.By.Reason, 60), jobs, e.ID.String(),
+				stamp(e.At), e.By.Actor, e.Act, strconv.FormatInt(e.Count, 10), dollars(e.ValueCents), cut(e.By.Reason, 60), what, e.ID.String(),
 			}
 		})
 	})

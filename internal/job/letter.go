@@ -257,6 +257,10 @@ const (
 	ActRedrive   = "redrive"
 	ActPurge     = "purge"
 	ActMove      = "move"
+	ActCancel    = "cancel"
+	ActRecover   = "recover"
+	ActPause     = "pause"
+	ActResume    = "resume"
 	ActMintKey   = "key_create"
 	ActRevokeKey = "key_revoke"
 )

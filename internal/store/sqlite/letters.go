@@ -246,7 +246,11 @@ func entered(e *job.JournalEntry, id job.ID, cents int64, canary bool) {
 	}
 }
 
+// journal enters an act, unless the system did it.
 func (t *tx) journal(e job.JournalEntry) error {
+	if actorOf(e.By) == job.ActorSystem {
+		return nil
+	}
 	_, err := t.exec(q.AddJournal, job.NewID().String(), t.now, actorOf(e.By), clean(e.By.Reason), e.Act, e.Count, e.ValueCents,
 		list(append([]job.ID{}, e.JobIDs...)), clean(e.Subject))
 	return err

@@ -40,7 +40,12 @@ func (s *Store) Cancel(ctx context.Context, id job.ID, by job.By) error {
 		} else {
 			e.WorkerID = job.ID{} // nobody runs it
 		}
-		return t.record(e)
+		if err := t.record(e); err != nil {
+			return err
+		}
+		entry := job.JournalEntry{By: by, Act: job.ActCancel}
+		entered(&entry, j.ID, j.ValueCents, j.Canary)
+		return t.journal(entry)
 	})
 }
 
@@ -56,7 +61,10 @@ func (s *Store) Pause(ctx context.Context, scope job.Scope, by job.By) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		return t.record(scopeEvent("scope.paused", scope, by))
+		if err := t.record(scopeEvent("scope.paused", scope, by)); err != nil {
+			return err
+		}
+		return t.journal(job.JournalEntry{By: by, Act: job.ActPause, Subject: clean(scope.Key()), Count: 1})
 	})
 	if err != nil {
 		return fmt.Errorf("pause %s: %w", scope.Key(), err)
@@ -78,7 +86,10 @@ func (s *Store) Resume(ctx context.Context, scope job.Scope, by job.By) error {
 			return job.ErrNotFound
 		}
 		t.wakes = true
-		return t.record(scopeEvent("scope.resumed", scope, by))
+		if err := t.record(scopeEvent("scope.resumed", scope, by)); err != nil {
+			return err
+		}
+		return t.journal(job.JournalEntry{By: by, Act: job.ActResume, Subject: clean(scope.Key()), Count: 1})
 	})
 	if err != nil {
 		return fmt.Errorf("resume %s: %w", scope.Key(), err)

@@ -85,15 +85,21 @@ func (s *Store) RecoverJob(ctx context.Context, id job.ID, threshold time.Durati
 
 func (t *tx) recoverOne(id job.ID, threshold time.Duration, by job.By) (done job.Recovered, err error) {
 	alone := taking{limit: 1, only: id, by: by}
-	if done, err = t.recover(alone); err != nil || len(done.Jobs) > 0 {
-		return done, err
+	done, err = t.recover(alone)
+	if err == nil && len(done.Jobs) == 0 {
+		done, err = t.recoverStalled(threshold, alone)
 	}
-	if done, err = t.recoverStalled(threshold, alone); err != nil || len(done.Jobs) > 0 {
+	if err != nil {
 		return done, err
 	}
 	j, err := one(t, scanJob, q.GetJob, id.String())
 	if err != nil {
 		return done, err
+	}
+	if len(done.Jobs) > 0 {
+		entry := job.JournalEntry{By: by, Act: job.ActRecover}
+		entered(&entry, j.ID, j.ValueCents, j.Canary)
+		return done, t.journal(entry)
 	}
 	return done, fmt.Errorf("%w: it is %s and not stale", job.ErrState, j.State)
 }

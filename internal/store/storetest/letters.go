@@ -411,16 +411,32 @@ func journalIsKept(b *bed) {
 	one, two := b.dead(order(), "one"), b.dead(order(), "two")
 	b.redriveLetters(b.letterOf(one).ID)
 	b.must(errorOf(b.Store.ResolveLetters(b.ctx, []job.ID{b.letterOf(two).ID}, job.FatePurged, staff)))
+	b.must(b.Store.Cancel(b.ctx, one, staff))
+	kind := job.Scope{Kind: job.KindOrder}
+	for range 2 {
+		b.must(b.Store.Pause(b.ctx, kind, staff))
+	}
+	b.must(b.Store.Resume(b.ctx, kind, staff))
+	j := b.running(order())
+	b.must(b.Store.Retire(b.ctx, j.WorkerID, job.RetiredToldToGo, job.By{}))
+	b.must(errorOf(b.Store.RecoverJob(b.ctx, j.ID, time.Hour, staff)))
+	// What nobody asked for in person is in the history alone.
+	b.must(b.Store.Cancel(b.ctx, j.ID, job.By{Reason: "by itself"}))
+
 	entries, err := b.Store.Journal(b.ctx, job.ID{}, 10)
 	b.must(err)
 	want := []job.JournalEntry{
+		{By: staff, Act: job.ActRecover, Count: 1, ValueCents: 14900, JobIDs: []job.ID{j.ID}},
+		{By: staff, Act: job.ActResume, Subject: "kind:order", Count: 1, JobIDs: []job.ID{}},
+		{By: staff, Act: job.ActPause, Subject: "kind:order", Count: 1, JobIDs: []job.ID{}},
+		{By: staff, Act: job.ActCancel, Count: 1, ValueCents: 14900, JobIDs: []job.ID{one}},
 		{By: staff, Act: job.ActPurge, Count: 1, ValueCents: 14900, JobIDs: []job.ID{two}},
 		{By: staff, Act: job.ActRedrive, Count: 1, ValueCents: 14900, JobIDs: []job.ID{one}},
 	}
 	b.same("journal", entries, want, cmpopts.IgnoreFields(job.JournalEntry{}, "ID", "At"))
 	rest, err := b.Store.Journal(b.ctx, entries[0].ID, 10)
 	b.must(err)
-	b.equal("the page after the first", len(rest), 1)
+	b.equal("the page after the first", len(rest), len(want)-1)
 }
 
 // thousandsOfLetters kills 5 000 jobs with one worker and brings all of them back.

@@ -513,6 +513,12 @@ hinted AS (
         ON CONFLICT (kind, key) WHERE sent_at IS NULL
         DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
             attempts = 0, created_at = excluded.created_at
+),
+recorded AS (
+    INSERT INTO journal (id, at, actor, reason, act, count, value_cents, job_ids)
+    SELECT directorybolt_uuid7(), clock_timestamp(), $7, coalesce($8::text, ''), 'recover', 1, CASE WHEN canary THEN 0 ELSE value_cents END, ARRAY[id]
+      FROM moved
+     WHERE $6::uuid IS NOT NULL AND $7 <> 'system'
 )
 SELECT id, kind, fence, state, crashes, quarantined, retired_cause, worker_id, value_cents, canary
   FROM moved;
@@ -603,6 +609,12 @@ hinted AS (
         ON CONFLICT (kind, key) WHERE sent_at IS NULL
         DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
             attempts = 0, created_at = excluded.created_at
+),
+recorded AS (
+    INSERT INTO journal (id, at, actor, reason, act, count, value_cents, job_ids)
+    SELECT directorybolt_uuid7(), clock_timestamp(), $7, coalesce($8::text, ''), 'recover', 1, CASE WHEN canary THEN 0 ELSE value_cents END, ARRAY[id]
+      FROM moved
+     WHERE $6::uuid IS NOT NULL AND $7 <> 'system'
 )
 SELECT id, kind, fence, state, crashes, quarantined, 'no_progress', worker_id, value_cents, canary
   FROM moved;
@@ -631,6 +643,12 @@ told AS (
                'claimed_at', to_char(was_claimed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
                'attempt', was_attempt)) END
       FROM ended
+),
+journalled AS (
+    INSERT INTO journal (id, at, actor, reason, act, count, value_cents, job_ids)
+    SELECT directorybolt_uuid7(), finished_at, $2, coalesce($3, ''), 'cancel', 1, CASE WHEN canary THEN 0 ELSE value_cents END, ARRAY[id]
+      FROM ended
+     WHERE $2 <> 'system'
 )
 SELECT id
   FROM ended;

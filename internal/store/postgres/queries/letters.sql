@@ -111,6 +111,7 @@ journalled AS (
     SELECT directorybolt_uuid7(), clock_timestamp(), $2, coalesce($3, ''), 'redrive', count(*),
            sum(CASE WHEN canary THEN 0 ELSE value_cents END), (array_agg(id))[1:10]
       FROM again
+     WHERE $2 <> 'system'
     HAVING count(*) > 0
 )
 SELECT id
