@@ -60,8 +60,26 @@ func (s *shelf) RevokeKey(_ context.Context, id string, _ job.By) error {
 }
 
 func (s *shelf) KeysUsed(_ context.Context, ages map[string]time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.used = maps.Clone(ages)
 	return s.down
+}
+
+// fail makes the store fail from now on, or no longer.
+func (s *shelf) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = err
+}
+
+// noted takes what was noted last.
+func (s *shelf) noted() map[string]time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	used := s.used
+	s.used = nil
+	return used
 }
 
 func (s *shelf) AddSession(_ context.Context, h auth.Hash, id string, _ time.Duration) (time.Time, error) {
@@ -183,7 +201,7 @@ func TestAKeyEndsAtItsExpiryAlsoFromMemory(t *testing.T) {
 func TestAStoreThatIsAwayIsNoRefusal(t *testing.T) {
 	s := newShelf()
 	text, _ := s.mint(t, auth.Staff, time.Time{})
-	s.down = errors.New("no answer")
+	s.fail(errors.New("no answer"))
 	if _, err := auth.NewVerifier(s, s).Verify(t.Context(), text); err == nil || errors.Is(err, auth.ErrRefused) {
 		t.Errorf("got %v, want the store's error", err)
 	}
@@ -217,17 +235,16 @@ func TestLastUseIsNotedOnceAMinuteAndAgainWhenThatFailed(t *testing.T) {
 		if _, err := v.Verify(t.Context(), text); err != nil {
 			t.Fatal(err)
 		}
-		s.down = errors.New("no answer")
+		s.fail(errors.New("no answer"))
 		time.Sleep(time.Minute + time.Second)
-		s.down = nil
+		s.fail(nil)
 		time.Sleep(time.Minute)
-		if got, want := s.used[k.ID], 2*time.Minute; got != want {
+		if got, want := s.noted()[k.ID], 2*time.Minute; got != want {
 			t.Errorf("noted as used %s ago, want %s", got, want)
 		}
-		s.used = nil
 		cancel()
-		if err := <-done; err != nil || s.used != nil {
-			t.Errorf("ended with %v and a second note %v", err, s.used)
+		if err, again := <-done, s.noted(); err != nil || again != nil {
+			t.Errorf("ended with %v and a second note %v", err, again)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,13 +34,13 @@ func TestTheSettingsKnowEveryRatePolicy(t *testing.T) {
 
 // told records what people are told, and fails while it is away.
 type told struct {
-	away    bool
+	away    atomic.Bool
 	events  int
 	notices []job.Notice
 }
 
 func (w *told) Tell(_ context.Context, e job.Event, n *job.Notice) error {
-	if w.away {
+	if w.away.Load() {
 		return errors.New("away")
 	}
 	if e.Type != job.EventLimiterDegraded {
@@ -69,10 +70,10 @@ func TestPeopleLearnOfALimiterThatStaysWithoutItsStore(t *testing.T) {
 				n := newLimiterNews(w, slog.New(slog.DiscardHandler))
 				ctx, cancel := context.WithCancel(t.Context())
 				go n.run(ctx)
-				w.away = c.storeAway
+				w.away.Store(c.storeAway)
 				n.changed(gone)
 				time.Sleep(c.lasts)
-				w.away = false
+				w.away.Store(false)
 				n.changed(nil)
 				time.Sleep(time.Minute)
 				cancel()
