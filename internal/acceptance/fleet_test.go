@@ -132,6 +132,10 @@ func TestNoJobIsClaimedTwice(t *testing.T) {
 	}
 }
 
+// stormy bounds a story in which so many die so fast that the storm breaker holds
+// recovery, a minute each time.
+const stormy = 8 * time.Minute
+
 // fleetJobs is how many jobs a fleet runs.
 const fleetJobs = 10_000
 
@@ -161,7 +165,7 @@ func claimStory(t *testing.T, s store, f *fleet) {
 // killUntilDone kills and replaces members at random until all jobs are completed.
 func killUntilDone(t *testing.T, s store, f *fleet, rnd *rand.Rand) (kills int) {
 	t.Helper()
-	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(stormy); time.Now().Before(deadline); {
 		counts, err := s.Counts(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -243,7 +247,7 @@ func orderStory(t *testing.T, s *stack, processes int) {
 		members[i] = s.start("work")
 	}
 	for n, id := range ids {
-		j := s.awaitFinal(id, 3*time.Minute, append(members, monitor)...)
+		j := s.awaitFinal(id, stormy, append(members, monitor)...)
 		if j.State != job.Completed {
 			t.Errorf("order %d is %s: %s", n+1, j.State, j.Cause)
 		}
