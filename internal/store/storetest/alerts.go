@@ -78,7 +78,7 @@ func letter(signature string) job.Notice {
 }
 
 func over(n job.Notice, how string) job.Notice {
-	return job.Notice{Alert: n.Alert, Group: n.Group, Resolved: true, Text: how}
+	return job.Notice{Alert: n.Alert, Group: n.Group, Canary: n.Canary, Resolved: true, Text: how}
 }
 
 // undelivered are the messages that wait, in order.
@@ -372,7 +372,14 @@ func canariesApart(b *bed) {
 		}
 		b.equal("cents, severity", []any{a.ValueCents, a.Severity}, want)
 	}
+	// Each letter has a fate of its own.
 	b.tell(over(letter("a"), "redriven"))
+	b.pass(gates)
+	left := b.alerts(alert.Filter{})
+	if len(left) != 1 || !left[0].Canary {
+		b.Errorf("alerts after the end of the customer's: %+v, want the canary's", left)
+	}
+	b.tell(over(canary, "redriven"))
 	b.pass(gates)
 	b.equal("alerts after the end", len(b.alerts(alert.Filter{})), 0)
 }

@@ -156,7 +156,8 @@ func orderlyLeaveIsNoDeath(b *bed) {
 func noLifelineIsNoDeath(b *bed) {
 	dead := b.watching(b.second())
 	without := b.worker()
-	with, _, _ := b.lifeline()
+	with, held, _ := b.lifeline()
+	defer held.Release() // and not before: what nobody refers to is closed
 	w, _, die := b.lifeline()
 	die()
 	b.buried(dead, w)
