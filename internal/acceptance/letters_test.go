@@ -81,7 +81,7 @@ func newFailure(s *stack) *failure {
 // write puts a payload into the order's row, as people with a database console do.
 func (f *failure) write(payload []byte) {
 	f.t.Helper()
-	driver, source := "sqlite", filepath.Join(f.dataDir, "directorybolt.db")
+	driver, source := "sqlite", "file:"+filepath.Join(f.dataDir, "directorybolt.db")+"?_pragma=busy_timeout(30000)"
 	if f.url != "" {
 		driver, source = "pgx", f.url
 	}
