@@ -11,7 +11,7 @@ import (
 // Ack records that somebody takes care of an alert: no more reminders. ErrState when
 // it is resolved.
 func Ack(ctx context.Context, s Store, id job.ID, by job.By) (Alert, error) {
-	return act(ctx, s, "acknowledge", id, by, func(a *Alert, now time.Time) {
+	return act(ctx, s, job.EventAlertAcknowledged, id, by, func(a *Alert, now time.Time) {
 		a.AckedAt, a.AckedBy, a.AckReason, a.AckSaid = now, tidy(by.Actor, 100), tidy(by.Reason, mostText), false
 		if a.State == Open {
 			a.State = Acked
@@ -21,14 +21,14 @@ func Ack(ctx context.Context, s Store, id job.ID, by job.By) (Alert, error) {
 
 // SilenceFor keeps the alert's group quiet for a while. ErrState when it is resolved.
 func SilenceFor(ctx context.Context, s Store, id job.ID, d time.Duration, by job.By) (Alert, error) {
-	return act(ctx, s, "silence", id, by, func(a *Alert, now time.Time) {
+	return act(ctx, s, job.EventAlertSilenced, id, by, func(a *Alert, now time.Time) {
 		a.State, a.Silence = Silenced, &Silence{Until: now.Add(d), By: tidy(by.Actor, 100), Reason: tidy(by.Reason, mostText)}
 	})
 }
 
 // Unsilence ends a silence before its time.
 func Unsilence(ctx context.Context, s Store, id job.ID, by job.By) (Alert, error) {
-	return act(ctx, s, "unsilence", id, by, func(a *Alert, _ time.Time) {
+	return act(ctx, s, job.EventAlertUnsilenced, id, by, func(a *Alert, _ time.Time) {
 		a.Silence = nil
 		if a.State == Silenced && a.AckedAt.IsZero() {
 			a.State = Open
@@ -39,7 +39,7 @@ func Unsilence(ctx context.Context, s Store, id job.ID, by job.By) (Alert, error
 }
 
 // act changes one alert and writes into the history who did so, and why.
-func act(ctx context.Context, s Store, verb string, id job.ID, by job.By, change func(*Alert, time.Time)) (a Alert, err error) {
+func act(ctx context.Context, s Store, typ string, id job.ID, by job.By, change func(*Alert, time.Time)) (a Alert, err error) {
 	err = s.Update(ctx, func(tx Tx) error {
 		if a, err = tx.Alert(id); err != nil {
 			return err
@@ -52,15 +52,15 @@ func act(ctx context.Context, s Store, verb string, id job.ID, by job.By, change
 		if err := tx.SaveAlert(a); err != nil {
 			return err
 		}
-		if verb == "acknowledge" {
+		if typ == job.EventAlertAcknowledged { // a person has seen what was parked
 			if err := tx.DropParked(id, a.parkedChannel()); err != nil {
 				return err
 			}
 		}
-		return tx.Tell(eventOf("alert."+verb+"d", a, by), nil)
+		return tx.Tell(eventOf(typ, a, by), nil)
 	})
 	if err != nil {
-		return Alert{}, fmt.Errorf("%s alert %s: %w", verb, id, err)
+		return Alert{}, fmt.Errorf("record %s of %s: %w", typ, id, err)
 	}
 	return a, nil
 }

@@ -124,9 +124,9 @@ func (e *ending) down(c *Channel, text string) error {
 }
 
 func (e *ending) tell(c *Channel, what string, over bool, text string) error {
-	typ := "alert.channel_down"
+	typ := job.EventChannelDown
 	if over {
-		typ = "alert.channel_up"
+		typ = job.EventChannelUp
 	}
 	return e.Tx.Tell(job.Event{Type: typ, Cause: text}, &job.Notice{
 		Key: "channel:" + c.Name + what + ":" + typ, Alert: job.AlertChannelDown, Group: c.Name + what, Resolved: over, Text: text,

@@ -114,7 +114,7 @@ func (r *round) absorb(o Observation, p *page) error {
 		return nil
 	}
 	r.Raised = append(r.Raised, *a)
-	return r.event("alert.raised", *a, a.Text)
+	return r.event(job.EventAlertRaised, *a, a.Text)
 }
 
 // close resolves what the observation says is over; of what was never open there is
@@ -137,7 +137,7 @@ func (r *round) close(o Observation, p *page) error {
 func (r *round) resolved(a *Alert) error {
 	a.SayAt = r.now
 	r.Resolved = append(r.Resolved, *a)
-	return r.event("alert.resolved", *a, a.Resolution)
+	return r.event(job.EventAlertResolved, *a, a.Resolution)
 }
 
 // event writes what happened to an alert into the history.

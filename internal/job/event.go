@@ -59,6 +59,13 @@ const (
 	EventLetterRedriven      = "letter.redriven" // a message that names no job went back to its queue
 	EventLetterPurged        = "letter.purged"
 	EventLetterMovedBack     = "letter.moved_back" // a dead letter's message was put into the queue by hand
+	EventAlertRaised         = "alert.raised"
+	EventAlertResolved       = "alert.resolved"
+	EventAlertAcknowledged   = "alert.acknowledged" // by a person, as the next two
+	EventAlertSilenced       = "alert.silenced"
+	EventAlertUnsilenced     = "alert.unsilenced"
+	EventChannelDown         = "alert.channel_down" // an alert channel refuses, or cannot be reached
+	EventChannelUp           = "alert.channel_up"
 	EventOrphanFound         = "orphan.found"
 	EventMonitorSilent       = "monitor.silent"
 	EventLimiterDegraded     = "limiter.degraded" // the rate limiter works without its store, or has it again
