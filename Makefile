@@ -69,8 +69,8 @@ bench: ## the figures of docs/performance.md, on this machine; BENCH=Drain picks
 	$(TESTPG) go test -run '^$$' -bench '$(BENCH)' -timeout 60m ./internal/bench
 
 .PHONY: bench-peers
-bench-peers: ## the engine beside River, every figure in about 25 minutes; BENCHFLAGS=-quick: 8, '-parts drain': some, -h: all flags
-	scripts/need.sh postgresql
+bench-peers: ## the engine beside River, the limiter beside others, every figure in about 30 minutes; BENCHFLAGS=-quick: 8, '-parts drain': some, -h: all flags
+	scripts/need.sh postgresql redis-server
 	cd bench && go run . $(BENCHFLAGS)
 
 .PHONY: campaign

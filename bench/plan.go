@@ -57,7 +57,7 @@ const (
 	nameRiverDefault = "River, defaults"
 )
 
-var partNames = []string{"drain", "enqueue", "start", "backlog", "recover", "kill"}
+var partNames = []string{"drain", "enqueue", "start", "backlog", "recover", "kill", "limits"}
 
 // plan lists the series of a run in the order of their parts.
 func (o options) plan(best map[string]riverSetting) (all []series) {
@@ -68,7 +68,7 @@ func (o options) plan(best map[string]riverSetting) (all []series) {
 		for _, st := range o.stores {
 			all = append(all, map[string]func(string, riverSetting) []series{
 				"drain": o.drains, "enqueue": o.enqueues, "start": o.latencies, "backlog": o.backlogs,
-				"recover": o.recoveries, "kill": o.killings,
+				"recover": o.recoveries, "kill": o.killings, "limits": o.limitSeries,
 			}[part](st, best[st])...)
 		}
 	}

@@ -109,6 +109,7 @@ var headings = map[string]string{
 	"start":   "Insert to start",
 	"backlog": "Drain beside finished jobs",
 	"recover": "Recovery of a dead worker's jobs",
+	"limits":  "Decisions of rate limiters",
 }
 
 func (f *finding) table(b *strings.Builder) {

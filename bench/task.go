@@ -24,12 +24,12 @@ var quiet = slog.New(slog.DiscardHandler)
 // task is what one sample process is to do.
 type task struct {
 	Do    string `json:"do"`    // a key of samples
-	Side  string `json:"side"`  // "ours" or "river"
+	Side  string `json:"side"`  // "ours", "river", or another limiter
 	Store string `json:"store"` // "postgres" or "sqlite"
 	URL   string `json:"url"`   // of the database, or path of the file
 
 	Jobs    int           `json:"jobs,omitzero"`
-	Kind    string        `json:"kind,omitzero"`   // ours: the kind of job
+	Kind    string        `json:"kind,omitzero"`   // ours: the kind of job; limit: a key of loads
 	Window  time.Duration `json:"window,omitzero"` // enqueue: how long
 	Callers int           `json:"callers,omitzero"`
 	Batch   int           `json:"batch,omitzero"`
@@ -68,6 +68,7 @@ var samples = map[string]func(context.Context, task) (result, error){
 	"enqueue": enqueue,
 	"start":   insertToStart,
 	"finish":  addFinished,
+	"limit":   limit,
 	"recover": recovery,
 	"work":    work,
 }
