@@ -28,8 +28,9 @@ type ask struct {
 // batch forms without waiting for it.
 type lane struct {
 	mu    sync.Mutex
-	queue []*entry // with an ask that was not sent
-	busy  bool     // somebody leads
+	queue []*entry  // with an ask that was not sent
+	busy  bool      // somebody leads
+	batch []pending // the leader's
 	_     [64]byte
 }
 
@@ -42,29 +43,34 @@ func (ln *lane) push(e *entry) (lead bool) {
 	return lead
 }
 
-// take empties the queue, up to a batch. When there is nothing, the lead is over.
-func (ln *lane) take() []*entry {
+// take fills the batch from the queue and reports whether there is any. If not, the
+// lead is over.
+func (ln *lane) take() bool {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
+	clear(ln.batch)
+	ln.batch = ln.batch[:0]
 	n := min(len(ln.queue), batchLimit)
-	ln.busy = n > 0
-	batch := slices.Clone(ln.queue[:n])
+	for _, e := range ln.queue[:n] {
+		ln.batch = append(ln.batch, pending{entry: e})
+	}
 	rest := copy(ln.queue, ln.queue[n:])
 	clear(ln.queue[rest:])
 	ln.queue = ln.queue[:rest]
-	return batch
+	ln.busy = n > 0
+	return ln.busy
 }
 
 // lead sends the batch that the caller waits for, and leaves what came meanwhile to
 // a goroutine that ends when nothing comes any more.
 func (l *Limiter) lead(ln *lane) {
-	l.flush(ln.take())
-	if batch := ln.take(); len(batch) > 0 {
+	ln.take()
+	l.flush(ln.batch)
+	if ln.take() {
 		go func() {
-			for len(batch) > 0 {
-				l.flush(batch)
+			for more := true; more; more = ln.take() {
+				l.flush(ln.batch)
 				runtime.Gosched() // who was just answered may ask again: one statement more for all
-				batch = ln.take()
 			}
 		}()
 	}
@@ -79,10 +85,9 @@ type pending struct {
 
 // flush asks for a batch and tells everybody who waits. The storage may have failed
 // since they came.
-func (l *Limiter) flush(entries []*entry) {
-	batch := make([]pending, len(entries))
-	for i, e := range entries {
-		batch[i] = l.question(e)
+func (l *Limiter) flush(batch []pending) {
+	for i := range batch {
+		batch[i] = l.question(batch[i].entry)
 	}
 	slices.SortFunc(batch, func(a, b pending) int { return bytes.Compare(a.question.Key[:], b.question.Key[:]) })
 	if l.down.Load() {
@@ -101,7 +106,7 @@ func (l *Limiter) flush(entries []*entry) {
 
 // question takes the entry's ask out of the way of those who come from now on.
 func (l *Limiter) question(e *entry) pending {
-	sh, _ := l.place(e.id.ID)
+	sh, _ := l.place(e.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	p := pending{entry: e, ask: e.ask}
@@ -115,7 +120,7 @@ func (l *Limiter) question(e *entry) pending {
 // is counted twice, for what certainly passed must not be lost.
 func (l *Limiter) pose(e *entry, a *ask) Ask {
 	if !e.keyed {
-		e.key, e.keyed = l.keys.key(e.limit.policy.Name, e.id.Subject), true
+		e.key, e.keyed = l.keys.key(e.limit.policy.Name, e.id), true
 	}
 	now := l.mono()
 	a.debt = e.debt
@@ -151,7 +156,7 @@ func (l *Limiter) send(batch []pending, patience time.Duration) ([]Answer, error
 func (l *Limiter) deliver(batch []pending, answers []Answer, sent int64) {
 	now := l.mono()
 	for i, p := range batch {
-		sh, _ := l.place(p.id.ID)
+		sh, _ := l.place(p.hash)
 		sh.mu.Lock()
 		p.learn(answers[i], sent, now)
 		sh.tallies.add(p.limit.index, Allowed, Stored, answers[i].Granted)

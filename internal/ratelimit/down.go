@@ -12,7 +12,7 @@ import (
 // that the storage has certainly not counted them; otherwise it may have.
 func (e *entry) alone(n int, now int64, uncounted bool) verdict {
 	l, p := e.limit.limiter, e.limit.policy
-	sh, _ := l.place(e.id.ID)
+	sh, _ := l.place(e.hash)
 	v := verdict{source: Alone}
 	switch p.Down {
 	case Open:
@@ -97,7 +97,7 @@ func (e *entry) owe(n int, now int64, uncounted bool) {
 func (l *Limiter) settleAlone(batch []pending, uncounted bool) {
 	now := l.mono()
 	for _, p := range batch {
-		sh, _ := l.place(p.id.ID)
+		sh, _ := l.place(p.hash)
 		sh.mu.Lock()
 		p.ask.verdict = p.alone(p.ask.n, now, uncounted)
 		sh.mu.Unlock()
@@ -174,7 +174,7 @@ func (l *Limiter) payDebts() bool {
 		answers, err := l.send(batch, probePatience)
 		now := l.mono()
 		for i, p := range batch {
-			sh, _ := l.place(p.id.ID)
+			sh, _ := l.place(p.hash)
 			sh.mu.Lock()
 			if err == nil {
 				p.learn(answers[i], sent, now)
@@ -192,7 +192,7 @@ func (l *Limiter) debtors() (all []*entry) {
 	for i := range l.shards {
 		sh := &l.shards[i]
 		sh.mu.Lock()
-		for _, e := range sh.entries {
+		for e := sh.newest.next; e != &sh.newest; e = e.next {
 			if e.debt > 0 {
 				all = append(all, e)
 			}
@@ -204,7 +204,7 @@ func (l *Limiter) debtors() (all []*entry) {
 
 // payment is a question on which nobody waits.
 func (l *Limiter) payment(e *entry) pending {
-	sh, _ := l.place(e.id.ID)
+	sh, _ := l.place(e.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	p := pending{entry: e, ask: &ask{}}

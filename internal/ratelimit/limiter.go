@@ -210,7 +210,7 @@ func (l *Limiter) Stats() Stats {
 	for i := range l.shards {
 		sh := &l.shards[i]
 		sh.mu.Lock()
-		s.Keys += len(sh.entries)
+		s.Keys += sh.size
 		s.Evicted += sh.evicted
 		for p := range sums {
 			for k := range sums[p] {
@@ -260,10 +260,11 @@ const denyFor = int64(5 * time.Second)
 // that is given up while it waits is counted.
 func (lim *Limit) Allow(s Subject) Decision {
 	l := lim.limiter
-	sh, ln := l.place(s.ID)
+	h := hash(s.ID)
+	sh, ln := l.place(h)
 	now := l.mono()
 	sh.mu.Lock()
-	e := sh.entry(lim, s)
+	e := sh.entry(lim, s, h)
 	if now < e.deny {
 		sh.tallies.add(lim.index, Refused, Memory, 1)
 		d := Decision{Policy: &lim.policy, Outcome: Refused, Source: Memory, Wait: time.Duration(e.free - now)}

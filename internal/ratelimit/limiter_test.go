@@ -232,13 +232,15 @@ func TestAStatementAsksForSoManyKeysAtMost(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	l := newLimiter(t, ratelimit.Config{Storage: &ratelimit.InMemory{}, MaxKeys: 640})
-	public := limit(t, l, ratelimit.Public)
+	public, staff := limit(t, l, ratelimit.Public), limit(t, l, ratelimit.Staff)
 	for i := range 5000 {
-		public.Allow(ratelimit.Subject{ID: fmt.Sprint(i)})
+		s := ratelimit.Subject{ID: fmt.Sprint(i)}
+		public.Allow(s)
+		staff.Allow(s)
 	}
 	got := l.Stats()
-	if got.Keys > 640 || got.Keys < 500 || got.Evicted != uint64(5000-got.Keys) {
-		t.Errorf("%d keys, %d evicted, of 5000", got.Keys, got.Evicted)
+	if got.Keys > 640 || got.Keys < 500 || got.Evicted != uint64(10_000-got.Keys) {
+		t.Errorf("%d keys, %d evicted, of 10 000", got.Keys, got.Evicted)
 	}
 	// What is forgotten is in the storage.
 	first := ratelimit.Subject{ID: "0"}
@@ -332,4 +334,20 @@ func TestRunSweepsUntilItsContextEnds(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// BenchmarkRefused is what an attacker costs.
+func BenchmarkRefused(b *testing.B) {
+	l, err := ratelimit.New(ratelimit.Config{Storage: &ratelimit.InMemory{}, Secret: secret, Policies: []ratelimit.Policy{{Name: "p", Limit: 1, Window: time.Hour}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	p, err := l.Limit("p")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		p.Allow(ann)
+	}
 }

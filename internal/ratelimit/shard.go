@@ -10,7 +10,8 @@ const shardCount = 64
 // shard is a part of the memory, by hash of the subject's id.
 type shard struct {
 	mu      sync.Mutex
-	entries map[entryID]*entry
+	entries map[uint64]*entry // by hash; those that share one are a list
+	size    int
 	newest  entry // head of the ring of entries, by last use
 	bound   int
 	evicted uint64
@@ -18,17 +19,14 @@ type shard struct {
 	_       [64]byte // keeps neighbours off one cache line
 }
 
-type entryID struct {
-	policy int
-	Subject
-}
-
 // entry is what an instance remembers of a key. Times are nanoseconds since the
 // limiter was made, except for those of mark. The shard's lock guards it.
 type entry struct {
 	limit      *Limit
-	id         entryID
-	prev, next *entry
+	id         Subject
+	hash       uint64
+	same       *entry // another with this hash
+	prev, next *entry // in the ring
 
 	key   Key
 	keyed bool
@@ -54,35 +52,58 @@ type mark struct {
 
 var shardSeed = maphash.MakeSeed()
 
-// place is where a subject's id is remembered, and who asks for it.
-func (l *Limiter) place(id string) (*shard, *lane) {
-	h := maphash.String(shardSeed, id)
-	return &l.shards[h%shardCount], &l.lanes[h/shardCount%uint64(len(l.lanes))]
+// hash is that of a subject's id; its kind and policy are compared.
+func hash(id string) uint64 { return maphash.String(shardSeed, id) }
+
+// place is where a subject is remembered, and who asks for it.
+func (l *Limiter) place(hash uint64) (*shard, *lane) {
+	return &l.shards[hash%shardCount], &l.lanes[hash/shardCount%uint64(len(l.lanes))]
 }
 
 func (sh *shard) init(policies, bound int) {
-	sh.entries = map[entryID]*entry{}
+	sh.entries = map[uint64]*entry{}
 	sh.newest.prev, sh.newest.next = &sh.newest, &sh.newest
 	sh.bound = bound
 	sh.tallies = make(tallies, policies)
 }
 
 // entry finds the subject's entry, or makes one, and counts it as used.
-func (sh *shard) entry(lim *Limit, s Subject) *entry {
-	id := entryID{lim.index, s}
-	e := sh.entries[id]
-	if e == nil {
-		if len(sh.entries) >= sh.bound {
+func (sh *shard) entry(lim *Limit, s Subject, hash uint64) *entry {
+	e := sh.entries[hash]
+	for e != nil && (e.limit != lim || e.id != s) {
+		e = e.same
+	}
+	switch {
+	case e == nil:
+		if sh.size >= sh.bound {
 			sh.evict()
 		}
-		e = &entry{limit: lim, id: id}
-		sh.entries[id] = e
+		e = &entry{limit: lim, id: s, hash: hash, same: sh.entries[hash]}
+		sh.entries[hash] = e
+		sh.size++
 		sh.link(e)
-	} else if sh.newest.next != e {
+	case sh.newest.next != e:
 		sh.unlink(e)
 		sh.link(e)
 	}
 	return e
+}
+
+func (sh *shard) remove(e *entry) {
+	sh.unlink(e)
+	sh.size--
+	first := sh.entries[e.hash]
+	switch {
+	case first != e:
+		for first.same != e {
+			first = first.same
+		}
+		first.same = e.same
+	case e.same != nil:
+		sh.entries[e.hash] = e.same
+	default:
+		delete(sh.entries, e.hash)
+	}
 }
 
 func (sh *shard) link(e *entry) {
@@ -114,8 +135,7 @@ func (sh *shard) evict() {
 		e = e.prev
 	}
 	if victim != nil {
-		sh.unlink(victim)
-		delete(sh.entries, victim.id)
+		sh.remove(victim)
 		sh.evicted++
 	}
 }

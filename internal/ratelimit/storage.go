@@ -5,7 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
-	"hash"
+	stdhash "hash"
 	"sync"
 	"time"
 )
@@ -90,7 +90,7 @@ func newKeyer(secret []byte) *keyer {
 // key is the first 16 bytes of HMAC-SHA256(secret, policy | kind | id). Names hold
 // no NUL, so no two subjects run together.
 func (k *keyer) key(policy string, s Subject) (key Key) {
-	h := k.pool.Get().(hash.Hash)
+	h := k.pool.Get().(stdhash.Hash)
 	h.Reset()
 	text := make([]byte, 0, 128)
 	text = append(append(text, policy...), 0)

@@ -97,17 +97,16 @@ func (l *Limits) admit(ctx context.Context, args []any, asks []ratelimit.Ask, an
 		return err
 	}
 	defer rows.Close()
+	var key [16]byte
+	var a ratelimit.Answer
+	into := []any{&key, &a.Granted, &a.Used, &a.FreeAt, &a.At}
 	for rows.Next() {
-		var key [16]byte
-		var a ratelimit.Answer
-		var granted, used int32
-		if err := rows.Scan(&key, &granted, &used, &a.FreeAt, &a.At); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return err
 		}
 		if n := len(*answers); n >= len(asks) || asks[n].Key != key {
 			return errors.New("answers are out of order")
 		}
-		a.Granted, a.Used = int(granted), int(used)
 		*answers = append(*answers, a)
 	}
 	return rows.Err()
