@@ -28,6 +28,7 @@ type limits struct {
 	limiter *ratelimit.Limiter
 	storage limitStorage
 	news    *limiterNews
+	facts   *decisionFacts
 }
 
 type limitStorage interface {
@@ -80,6 +81,7 @@ func (l *limits) build(ctx context.Context, h house, s backend) error {
 	if err != nil {
 		return err
 	}
+	l.facts = &decisionFacts{read: l.limiter.Stats, rollups: s, log: h.log}
 	h.metrics.WatchLimits(l.telemetry)
 	l.Limits, err = middleware.NewLimits(middleware.LimitsConfig{
 		Limiter: l.limiter, IPv6Bits: h.config.RateLimitIPv6Bits, OnNoAddress: h.metrics.NoAddress,
@@ -126,10 +128,12 @@ func (l *limits) telemetry() telemetry.Limits {
 	return t
 }
 
-// run sweeps, and tells people of a storage that stays away, until ctx ends.
+// run sweeps, counts for reports, and tells people of a storage that stays away, until
+// ctx ends.
 func (l *limits) run(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { l.news.run(ctx) })
+	all.Go(func() { l.facts.run(ctx) })
 	err := l.limiter.Run(ctx)
 	all.Wait()
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -89,4 +90,53 @@ func TestPeopleLearnOfALimiterThatStaysWithoutItsStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// sums is what the store was told.
+type sums map[string]int64
+
+func (s sums) AddFacts(_ context.Context, facts ...job.Fact) error {
+	for _, f := range facts {
+		s[f.Name+" "+f.Labels] += f.Value
+	}
+	return nil
+}
+
+func (sums) Rollups(context.Context, string, time.Time, time.Time) ([]job.Rollup, error) {
+	return nil, nil
+}
+
+func TestDecisionsAreHandedOverOnceEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limiter, err := ratelimit.New(ratelimit.Config{Storage: &ratelimit.InMemory{}, Secret: make([]byte, 16), Policies: []ratelimit.Policy{{Name: "p", Limit: 7, Window: time.Hour}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer limiter.Close()
+		p, err := limiter.Limit("p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := sums{}
+		facts := &decisionFacts{read: limiter.Stats, rollups: got, log: slog.New(slog.DiscardHandler)}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { facts.run(ctx); close(done) }()
+		for range 10 {
+			p.Allow(ratelimit.Subject{ID: "ann"})
+			time.Sleep(20 * time.Second)
+		}
+		cancel()
+		<-done
+		total := int64(0)
+		for name, n := range got {
+			if !strings.HasPrefix(name, job.FactDecisions+" p/") {
+				t.Errorf("a sum of %s", name)
+			}
+			total += n
+		}
+		if total != 10 || got[job.FactDecisions+" p/allow/store"] != 7 {
+			t.Errorf("sums %v, want ten, seven of them allowed", got)
+		}
+	})
 }

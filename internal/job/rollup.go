@@ -43,10 +43,11 @@ const (
 	FactPassesFailed   = "monitor_passes_failed" // label: the monitor
 	FactBeats          = "beats"                 // that renewed a lease
 	FactBeatsFailed    = "beats_failed"
-	FactUptime         = "worker_seconds"  // seconds in which a worker had its lease, by its own clock
-	FactRetired        = "workers_retired" // label: the cause
-	FactRecovered      = "jobs_recovered"  // label: the cause
-	FactCompleted      = "jobs_completed"  // label: the kind
-	FactFailed         = "jobs_failed"     // dead letters that a worker ended; label: the kind
-	FactCompletedWorth = "completed_cents" // value of the completed jobs, canaries left out; label: the kind
+	FactUptime         = "worker_seconds"      // seconds in which a worker had its lease, by its own clock
+	FactRetired        = "workers_retired"     // label: the cause
+	FactRecovered      = "jobs_recovered"      // label: the cause
+	FactCompleted      = "jobs_completed"      // label: the kind
+	FactFailed         = "jobs_failed"         // dead letters that a worker ended; label: the kind
+	FactDecisions      = "ratelimit_decisions" // of the rate limiter; label: policy/outcome/source
+	FactCompletedWorth = "completed_cents"     // value of the completed jobs, canaries left out; label: the kind
 )
