@@ -21,19 +21,13 @@ var quiet = slog.New(slog.DiscardHandler)
 // fleet is a number of workers on one Postgres, each with a store and a stale monitor
 // of its own as a process has, and each running one job until it is told to end it.
 type fleet struct {
-	t       *testing.T
-	url     string
-	store   *postgres.Store
-	members []*member
-	jobs    []job.ID
-	end     chan struct{} // closed: jobs end
-	begun   chan job.Job  // attempts
-	lease   time.Duration
-}
-
-type member struct {
+	t     *testing.T
+	url   string
 	store *postgres.Store
-	stop  func()
+	jobs  []job.ID
+	end   chan struct{} // closed: jobs end
+	begun chan job.Job  // attempts
+	lease time.Duration
 }
 
 // newFleet starts n members on a migrated database and returns when each runs a job
@@ -90,14 +84,12 @@ func (f *fleet) join() {
 	ended := make(chan error, 2)
 	go func() { ended <- pool.Run(ctx) }()
 	go func() { ended <- monitor.Run(ctx) }()
-	m := &member{store: s, stop: func() {
+	f.t.Cleanup(func() {
 		cancel()
 		if err := errors.Join(<-ended, <-ended, s.Close()); err != nil {
 			f.t.Errorf("a member ended with %v", err)
 		}
-	}}
-	f.members = append(f.members, m)
-	f.t.Cleanup(m.stop)
+	})
 }
 
 func (f *fleet) work(ctx context.Context, a job.Attempt) error {
