@@ -4,7 +4,8 @@ import "time"
 
 // The storm breaker. When a lease is over, and at least StormOwners workers and more than
 // half of all are silent for half of theirs, the clock or the store is suspect rather than
-// they. Then nobody is retired by the lease for StormHold at most.
+// they; whoever was replaced by a later start on its host is not counted. Then nobody is
+// retired by the lease for StormHold at most.
 const (
 	StormOwners = 4
 	StormHold   = time.Minute

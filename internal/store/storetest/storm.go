@@ -12,6 +12,8 @@ var stormPromises = []promise{
 	{name: "AFewDeadWorkersAreRetiredAtOnce", holds: fewAreNoStorm},
 	{name: "ManyDeadAtOnceAreHeldAndToldOf", holds: stormHolds},
 	{name: "WhoFellSilentTogetherIsHeldFromTheFirst", holds: stormOpensWithTheFirst},
+	{name: "WhoWasReplacedOnItsHostIsNotCounted", holds: replacedIsNotCounted},
+	{name: "AProcessThatDiesAgainAndAgainIsNoStorm", holds: crashLoop},
 	{name: "AStormEndsWhenItsTimeIsOver", holds: stormTimeIsOver},
 	{name: "AStormEndsAfterOneLeaseOfBeats", holds: stormEndsByBeats},
 	{name: "AStormEndsWhenEnoughAreProvedDead", holds: stormEndsByProof},
@@ -23,13 +25,22 @@ var stormPromises = []promise{
 // brief is a lease shorter than a storm.
 const brief = 20 * time.Second
 
-// crew registers n workers with brief leases.
+// crew registers n workers with brief leases, on a host each.
 func (b *bed) crew(n int) (ids []job.ID) {
 	b.Helper()
 	for range n {
-		id := job.NewID()
-		b.must(b.Store.Register(b.ctx, workerRow(id), brief))
-		ids = append(ids, id)
+		ids = append(ids, b.crewOn("host of "+job.NewID().String(), 1)...)
+	}
+	return ids
+}
+
+func (b *bed) crewOn(host string, n int) (ids []job.ID) {
+	b.Helper()
+	for range n {
+		w := workerRow(job.NewID())
+		w.Host = host
+		b.must(b.Store.Register(b.ctx, w, brief))
+		ids = append(ids, w.ID)
 	}
 	return ids
 }
@@ -143,6 +154,43 @@ func stormOpensWithTheFirst(b *bed) {
 	}
 }
 
+// replacedIsNotCounted: whoever starts on the host of one that fell silent shows that the
+// database, its clock and the way to it are well.
+func replacedIsNotCounted(b *bed) {
+	gone := b.crewOn("a", 6)
+	b.Advance(brief + time.Second)
+	alive := b.crewOn("b", 1)
+	j := b.judge()
+	if !j.Storm.Open() || j.Storm.Dead != 6 {
+		b.Fatalf("storm %+v, want six of seven", j.Storm)
+	}
+	alive = append(alive, b.crewOn("a", 3)...)
+	if j := b.judge(); !j.Storm.Open() || j.Storm.CalmAt.IsZero() {
+		b.Fatalf("storm %+v, want it calm: three of the six were replaced", j.Storm)
+	}
+	b.Advance(brief - time.Second)
+	b.beats(alive...)
+	b.Advance(2 * time.Second)
+	b.ended(b.judge(), *j.Storm, job.StormBeats)
+	b.judge(gone...)
+}
+
+// crashLoop: one process dies after its first beats, again and again.
+func crashLoop(b *bed) {
+	var gone []job.ID
+	for range 6 {
+		id := b.crewOn("a", 1)
+		b.Advance(time.Second)
+		b.beats(id...)
+		b.Advance(time.Second)
+		gone = append(gone, id...)
+	}
+	b.Advance(brief)
+	if j := b.judge(gone...); j.Storm != nil {
+		b.Errorf("storm %+v, want none", j.Storm)
+	}
+}
+
 func stormTimeIsOver(b *bed) {
 	gone, living, s := b.stormOf(4, 1)
 	b.messages(job.MessageAlert)
@@ -202,7 +250,7 @@ func newBootProvesDeath(b *bed) {
 		return w.ID
 	}
 	var rebooted, silent []job.ID
-	for range 3 {
+	for range 4 {
 		rebooted = append(rebooted, register("a", "a1"))
 		silent = append(silent, register("b", "b1"), register("c", ""))
 	}
@@ -212,9 +260,9 @@ func newBootProvesDeath(b *bed) {
 	register("c", "c2")
 	j := b.judge(rebooted...)
 	if !j.Storm.Open() {
-		b.Fatalf("six of nine are silent and there is no storm: %+v", j.Storm)
+		b.Fatalf("eight are silent, two of them were replaced, three live, and there is no storm: %+v", j.Storm)
 	}
-	b.equal("dead", j.Storm.Dead, len(silent))
+	b.equal("dead", j.Storm.Dead, len(silent)-2)
 }
 
 func stormOpensOnce(b *bed) {

@@ -7,14 +7,27 @@
 -- locks it first. Its time is over only when the dead are retired: closed before, by one
 -- monitor whose look came too early for that, it would be opened again at once by the next,
 -- for the same dead, and hold them for another time.
-WITH live AS MATERIALIZED (
-    SELECT count(*) AS owners, count(*) FILTER (WHERE lease_until <= statement_timestamp()) AS expired,
-           count(*) FILTER (WHERE lease_until - (lease_until - beat_at) / 2 <= statement_timestamp()) AS silent
+WITH fleet AS MATERIALIZED (
+    SELECT host, started_at, beat_at, lease_until <= statement_timestamp() AS expired,
+           lease_until - (lease_until - beat_at) / 2 <= statement_timestamp() AS silent,
+           min(beat_at) FILTER (WHERE lease_until - (lease_until - beat_at) / 2 <= statement_timestamp())
+               OVER (PARTITION BY host) AS silent_since
       FROM workers
      WHERE retired_at IS NULL
 ),
+hosts AS MATERIALIZED (
+    SELECT count(*) AS owners, count(*) FILTER (WHERE expired) AS expired,
+           greatest(0, count(*) FILTER (WHERE silent)
+                       - count(*) FILTER (WHERE started_at > silent_since AND (NOT silent OR beat_at > started_at))) AS silent
+      FROM fleet
+     GROUP BY host
+),
+live AS MATERIALIZED (
+    SELECT sum(owners) AS owners, sum(expired) AS expired, sum(silent) AS silent
+      FROM hosts
+),
 seen AS MATERIALIZED (
-    SELECT owners, silent AS dead, expired > 0 AND silent >= $2::integer AND 2 * silent > owners AS stormy
+    SELECT owners, silent AS dead, coalesce(expired > 0 AND silent >= $2::integer AND 2 * silent > owners, false) AS stormy
       FROM live
 ),
 storm AS MATERIALIZED (

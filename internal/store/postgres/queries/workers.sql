@@ -59,17 +59,32 @@ SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease
 -- With $1 the storm breaker is heard ($2 workers, held for $3), in this statement, so that
 -- every monitor decides alike. Whoever fell silent together expires within a heartbeat,
 -- one after the other: so it counts who is silent for half of the lease when the first
--- expires. And a server that began less than the lease ago gave its owner no chance to beat.
-WITH live AS MATERIALIZED (
-    SELECT count(*) AS owners, count(*) FILTER (WHERE lease_until <= statement_timestamp()) AS expired,
-           count(*) FILTER (WHERE lease_until - (lease_until - beat_at) / 2 <= statement_timestamp()) AS silent
+-- expires. A later start on the same host that was heard of replaced one of its silent,
+-- which speaks for a death of its own: that one is not counted. And a server that began less than the lease
+-- ago gave its owner no chance to beat.
+WITH fleet AS MATERIALIZED (
+    SELECT host, started_at, beat_at, lease_until <= statement_timestamp() AS expired,
+           lease_until - (lease_until - beat_at) / 2 <= statement_timestamp() AS silent,
+           min(beat_at) FILTER (WHERE lease_until - (lease_until - beat_at) / 2 <= statement_timestamp())
+               OVER (PARTITION BY host) AS silent_since
       FROM workers
      WHERE retired_at IS NULL
+),
+hosts AS MATERIALIZED (
+    SELECT count(*) AS owners, count(*) FILTER (WHERE expired) AS expired,
+           greatest(0, count(*) FILTER (WHERE silent)
+                       - count(*) FILTER (WHERE started_at > silent_since AND (NOT silent OR beat_at > started_at))) AS silent
+      FROM fleet
+     GROUP BY host
+),
+live AS MATERIALIZED (
+    SELECT sum(owners) AS owners, sum(expired) AS expired, sum(silent) AS silent
+      FROM hosts
 ),
 breaker AS MATERIALIZED (
     SELECT $1::boolean AND coalesce(
                (SELECT statement_timestamp() < opened_at + $3::bigint * interval '1 microsecond' FROM storms WHERE closed_at IS NULL),
-               expired > 0 AND silent >= $2::integer AND 2 * silent > owners) AS holds
+               expired > 0 AND silent >= $2::integer AND 2 * silent > owners, false) AS holds
       FROM live
 ),
 expired AS MATERIALIZED (

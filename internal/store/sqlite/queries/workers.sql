@@ -51,12 +51,23 @@ RETURNING id, host, pid, version, kinds, capacity, boot, started_at, beat_at, le
 
 -- name: TallyWorkers
 -- How many are not retired, how many of these have their lease over, how many are
--- silent for half of it, and how many were retired since ?2 because they died.
-SELECT count(*) FILTER (WHERE retired_at IS NULL), count(*) FILTER (WHERE retired_at IS NULL AND lease_until <= ?1),
-       count(*) FILTER (WHERE retired_at IS NULL AND lease_until - (lease_until - beat_at) / 2 <= ?1),
-       count(*) FILTER (WHERE retired_at >= ?2 AND retired_cause <> 'stopped')
-  FROM workers
- WHERE retired_at IS NULL OR retired_at >= ?2;
+-- silent for half of it and not replaced by a later start on their host that was heard
+-- of, and how many were retired since ?2 because they died.
+WITH fleet AS (
+    SELECT host, started_at, beat_at, lease_until <= ?1 AS expired, lease_until - (lease_until - beat_at) / 2 <= ?1 AS silent,
+           min(beat_at) FILTER (WHERE lease_until - (lease_until - beat_at) / 2 <= ?1) OVER (PARTITION BY host) AS silent_since
+      FROM workers
+     WHERE retired_at IS NULL
+),
+hosts AS (
+    SELECT count(*) AS owners, sum(expired) AS expired, max(0, sum(silent)
+               - count(*) FILTER (WHERE started_at > silent_since AND (NOT silent OR beat_at > started_at))) AS silent
+      FROM fleet
+     GROUP BY host
+)
+SELECT coalesce(sum(owners), 0), coalesce(sum(expired), 0), coalesce(sum(silent), 0),
+       (SELECT count(*) FROM workers WHERE retired_at >= ?2 AND retired_cause <> 'stopped')
+  FROM hosts;
 
 -- name: ListWorkers
 SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause
