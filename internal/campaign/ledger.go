@@ -44,6 +44,13 @@ func (l *ledger) tally(c Class) Tally {
 	return l.faults[c]
 }
 
+// missed reports whether fewer than a third of a class struck at their moment so far: then
+// others must make up for those that waited in vain.
+func (l *ledger) missed(c Class) bool {
+	t := l.tally(c)
+	return 3*t.Aimed < t.Struck
+}
+
 // struck is how many faults of workers there have been.
 func (l *ledger) struck() (n int) {
 	for _, c := range []Class{Kill, Freeze, Cut} {

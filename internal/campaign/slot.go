@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// aimPatience is how long a fault waits for its moment.
-	aimPatience = 1500 * time.Millisecond
+	// aimPatience is how long a fault waits for its moment. Orders that back off, and
+	// those that wait for a lease of somebody dead, leave a worker idle for that long.
+	aimPatience = 5 * time.Second
 	// cutPatience is how long a cut waits for a connection.
 	cutPatience = 10 * time.Second
 )
@@ -71,6 +72,7 @@ func (s *slot) run(ctx context.Context, faults []fault) error {
 
 // suffer is one fault and its end.
 func (s *slot) suffer(ctx context.Context, f fault) error {
+	f.aimed = f.aimed || s.front.ledger.missed(f.class)
 	switch f.class {
 	case Kill:
 		return s.kill(ctx, f)
