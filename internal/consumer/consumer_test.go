@@ -330,13 +330,14 @@ func TestAMessageDeliveredTwiceIsNotDeletedBeforeItsTime(t *testing.T) {
 }
 
 func TestPoisonGoesToTheDeadLetterQueueAndStopsNothing(t *testing.T) {
-	d := newDesk(t, time.Second, 2)
+	d := newDesk(t, 5*time.Second, 2)
 	for range 12 {
 		d.server.Put(d.urls.URL, "order 5")
 	}
 	d.hinted()
 	d.eventually("all poison is in the dead letter queue", func() bool {
-		d.receive()
+		// No long poll: meanwhile nobody would extend the hint of the job.
+		d.must(d.once(t.Context(), d.lane, 10, 0))
 		d.Pass(t.Context())
 		return d.server.Left(d.urls.DLQ) == 12
 	})
