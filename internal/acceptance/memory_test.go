@@ -61,24 +61,29 @@ func peakOfDrain(t *testing.T, s *stack, n int64) int64 {
 	return peak
 }
 
-// peakResident reads VmHWM, in bytes.
+// peakResident reads the most memory that a running process ever held, in bytes.
 func peakResident(t *testing.T, pid int) int64 {
 	t.Helper()
+	peak, ok := resident(pid)
+	if !ok {
+		t.Fatalf("process %d tells no VmHWM", pid)
+	}
+	return peak
+}
+
+// resident reads VmHWM, in bytes; a process that ended has none.
+func resident(pid int) (peak int64, ok bool) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		t.Fatal(err)
+		return 0, false
 	}
 	for line := range bytes.Lines(status) {
 		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
 			kb, err := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kb << 10
+			return kb << 10, err == nil
 		}
 	}
-	t.Fatal("no VmHWM in the process's status")
-	return 0
+	return 0, false
 }
 
 // oneDirectory is a catalog for workers whose jobs visit nobody.

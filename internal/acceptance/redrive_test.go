@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"bytes"
 	"encoding/json"
 	"os/exec"
 	"slices"
@@ -49,8 +50,8 @@ func (s *stack) bury(n int) []job.ID {
 }
 
 // TestARedriveThatIsKilledIsGoneOnWith kills the command with kill -9 in the middle and
-// types it again: every job is redriven once, every one is journalled, and the number
-// of letters does not show in the command's memory.
+// types it again: every job is redriven once, every one is journalled, and the command's
+// memory does not grow with the number of letters.
 func TestARedriveThatIsKilledIsGoneOnWith(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *stack) {
@@ -79,8 +80,36 @@ func TestARedriveThatIsKilledIsGoneOnWith(t *testing.T) {
 			Left        int64 `json:"left"`
 			NewFailures int64 `json:"new_failures"`
 		}
-		if err := json.Unmarshal(s.run("dlq", "redrive", "--all", "--reason", "fix deployed", "--actor", "cli:ann", "--json"), &sum); err != nil {
+		var out, log bytes.Buffer
+		again := exec.Command(binary, "dlq", "redrive", "--all", "--rate", "1500", "--reason", "fix deployed", "--actor", "cli:ann", "--json")
+		again.Env, again.Dir, again.SysProcAttr, again.Stdout, again.Stderr = s.env, s.dir, dieWithUs, &out, &log
+		if err := again.Start(); err != nil {
 			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- again.Wait() }()
+		early, peak := int64(0), int64(0)
+		for running := true; running; {
+			select {
+			case err := <-ended:
+				if running = false; err != nil {
+					t.Fatalf("the same command again: %v\n%s", err, log.Bytes())
+				}
+			case <-time.After(20 * time.Millisecond):
+			}
+			if now, ok := resident(again.Process.Pid); ok {
+				peak = now
+			}
+			if early == 0 && moved() > first {
+				early = peak
+			}
+		}
+		t.Logf("peak after the first letters %d MB, at the end %d MB", early>>20, peak>>20)
+		if early == 0 || peak > 2*early || peak > 128<<20 {
+			t.Errorf("the command grew from %d MB to %d MB, want at most twice as much, and 128", early>>20, peak>>20)
+		}
+		if err := json.Unmarshal(out.Bytes(), &sum); err != nil {
+			t.Fatalf("%v\n%s", err, out.Bytes())
 		}
 		if first+sum.Redriven != n || sum.Left != 0 || sum.NewFailures != 0 {
 			t.Errorf("redriven %d, then %+v; want %d in all", first, sum, n)
