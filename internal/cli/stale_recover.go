@@ -18,7 +18,7 @@ type staleRecoverCmd struct {
 
 // Help shows how it is typed.
 func (staleRecoverCmd) Help() string {
-	return "Workers whose lease is over, and those that nobody knows, are retired first. Each recovery counts as a crash of the job: with its crash budget spent it fails. " +
+	return "Workers whose lease is over, and those that nobody knows, are retired first; with --job, only the job's own. Each recovery counts as a crash of the job: with its crash budget spent it fails. " +
 		"What was sent already is not sent again.\n\n" +
 		examples("directorybolt stale recover --dry-run", `directorybolt stale recover --job 01932f6c-… --reason "host is gone"`)
 }
@@ -100,8 +100,30 @@ func (r rescue) retire(ctx context.Context) error {
 	return err
 }
 
+// retireOwner is retire for the owner of one job. In a storm a person may know that it is
+// dead, and not know it of the others.
+func (r rescue) retireOwner(ctx context.Context, id job.ID) error {
+	stale, err := r.store.Stale(ctx, r.stallAfter, 10*recoverAtOnce)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(stale, func(j job.StaleJob) bool { return j.ID == id })
+	switch {
+	case i < 0:
+		return nil
+	case stale[i].Cause == job.RetiredLeaseExpired:
+		err = r.store.Retire(ctx, stale[i].WorkerID, job.RetiredLeaseExpired, r.by())
+	case stale[i].Cause == job.NoOwner:
+		_, err = r.store.MendOrphans(ctx, job.OrphanOwner, 0, []job.Finding{{Kind: job.OrphanOwner, Subject: stale[i].WorkerID.String(), WorkerID: stale[i].WorkerID}})
+	}
+	if errors.Is(err, job.ErrState) || errors.Is(err, job.ErrNotFound) {
+		return nil // retired by another meanwhile
+	}
+	return err
+}
+
 func (r rescue) one(ctx context.Context, id job.ID) error {
-	if err := r.retire(ctx); err != nil {
+	if err := r.retireOwner(ctx, id); err != nil {
 		return err
 	}
 	moved, err := r.store.RecoverJob(ctx, id, r.stallAfter, r.by())

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
 )
@@ -43,5 +44,46 @@ func TestAPersonTakesBackTheJobOfAWorkerThatNobodyKnows(t *testing.T) {
 	m.says(m.run("stale", "recover"), ExitOK, `^$`, `^no stale jobs\n$`)
 	if j, err := m.Job(t.Context(), jobs[0].ID); err != nil || j.State != job.Pending || j.Crashes != 1 {
 		t.Errorf("job %+v, error %v; want it pending after one crash", j, err)
+	}
+}
+
+// TestInAStormAPersonTakesBackOneJob has five workers whose leases are over.
+func TestInAStormAPersonTakesBackOneJob(t *testing.T) {
+	t.Parallel()
+	m := newMorgue(t)
+	var id job.ID
+	for range 5 {
+		worker := job.NewID()
+		m.must(m.Register(t.Context(), job.Worker{ID: worker, Host: worker.String(), PID: 1, Kinds: []string{job.KindNoop}, Capacity: 1}, 3*time.Second))
+		placed, err := m.Enqueue(t.Context(), job.Spec{Kind: job.KindNoop})
+		m.must(err)
+		_, err = m.Claim(t.Context(), job.ClaimRequest{Worker: worker, Limit: 1, Kinds: []string{job.KindNoop}})
+		m.must(err)
+		id = placed[0].ID
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		stale, err := m.Stale(t.Context(), time.Hour, 10)
+		if err == nil && len(stale) == 5 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d stale jobs, error %v; want five", len(stale), err)
+		}
+	}
+	m.says(m.run("stale", "recover", "--job", id.String(), "--actor", "cli:ann"), ExitOK, `^recovered `+id.String()+` because of lease_expired: it is pending\n$`, `^$`)
+	stale, err := m.Stale(t.Context(), time.Hour, 10)
+	if err != nil || len(stale) != 4 {
+		t.Fatalf("%d stale jobs, error %v; want the four others", len(stale), err)
+	}
+	workers, err := m.Workers(t.Context(), time.Hour)
+	m.must(err)
+	retired := 0
+	for _, w := range workers {
+		if !w.RetiredAt.IsZero() {
+			retired++
+		}
+	}
+	if retired != 1 {
+		t.Errorf("%d workers retired, want the owner of the job alone", retired)
 	}
 }
