@@ -173,18 +173,18 @@ func (t *tx) released(c crash) (moved []job.RecoveredJob, err error) {
 	return moved, nil
 }
 
-// crashed counts a crash of each job: one statement for the rows, and a few for the
-// events. One job at a time, a hundred thousand would take twice as long.
+// crashed counts a crash of each job: one statement for the rows of a state, and a few
+// for the events. One job at a time, a hundred thousand would take twice as long.
 func (t *tx) crashed(c crash) (moved []job.RecoveredJob, err error) {
 	signature := job.Signature(job.ClassCrash, c.why)
-	var rows [][]any
+	rows := map[job.State][][]any{}
 	var events []job.Event
 	var hints []hint
 	for i := range c.found {
 		o := &c.found[i]
 		after := t.afterCrash(o)
 		after.Cause, after.Class, after.Signature = c.why, job.ClassCrash, signature
-		rows = append(rows, []any{o.ID, o.Fence, after.State, after.DueAt.UnixMicro(), after.Quarantined, microsOrNull(o.ProgressAt)})
+		rows[after.State] = append(rows[after.State], []any{o.ID, o.Fence, after.DueAt.UnixMicro(), after.Quarantined, microsOrNull(o.ProgressAt)})
 		events = append(events, c.events(o, &after)...)
 		moved = append(moved, o.moved(&after))
 		if after.State == job.Pending {
@@ -196,12 +196,14 @@ func (t *tx) crashed(c crash) (moved []job.RecoveredJob, err error) {
 			return nil, err
 		}
 	}
-	n, err := t.exec(c.text, t.now, list(rows), c.why, job.ClassCrash, signature)
-	if err != nil {
-		return nil, err
-	}
-	if int(n) != len(rows) { // never, as in must
-		return nil, fmt.Errorf("%d rows changed where %d were expected", n, len(rows))
+	for state, rows := range rows {
+		n, err := t.exec(c.text, t.now, list(rows), c.why, job.ClassCrash, signature, state)
+		if err != nil {
+			return nil, err
+		}
+		if int(n) != len(rows) { // never, as in must
+			return nil, fmt.Errorf("%d rows changed where %d were expected", n, len(rows))
+		}
 	}
 	if err := t.record(events...); err != nil {
 		return nil, err

@@ -149,14 +149,14 @@ SELECT w.retired_cause, j.id, j.kind, j.state, j.priority, j.due_at, j.customer_
  LIMIT ?1;
 
 -- name: RecoverJobs
--- ?2 is a list of [id, fence, state, due_at, quarantined, …], all for one cause. The
--- guard repeats what justified the move: same fence, still in progress, owner retired.
+-- ?2 is a list of [id, fence, due_at, quarantined, …], all for one cause and to one
+-- state, ?6: each look into the list costs as much as a column of the row. The guard repeats what justified the move: same fence, still in progress, owner retired.
 -- The + keeps the planner off jobs_for_recovery, as in CompleteJobs.
 UPDATE jobs
-   SET state = moved.value ->> 2, crashes = crashes + 1, due_at = moved.value ->> 3, quarantined = moved.value ->> 4,
-       finished_at = CASE moved.value ->> 2 WHEN 'failed' THEN ?1 END,
-       claimed_at = CASE moved.value ->> 2 WHEN 'failed' THEN claimed_at END,
-       progress_at = CASE moved.value ->> 2 WHEN 'failed' THEN progress_at END,
+   SET state = ?6, crashes = crashes + 1, due_at = moved.value ->> 2, quarantined = moved.value ->> 3,
+       finished_at = CASE ?6 WHEN 'failed' THEN ?1 END,
+       claimed_at = CASE ?6 WHEN 'failed' THEN claimed_at END,
+       progress_at = CASE ?6 WHEN 'failed' THEN progress_at END,
        cause = ?3, class = ?4, signature = ?5
   FROM json_each(?2) AS moved
  WHERE jobs.id = moved.value ->> 0
@@ -179,16 +179,16 @@ SELECT j.id, j.kind, j.state, j.priority, j.due_at, j.customer_id, j.package, j.
 -- name: RecoverStalledJobs
 -- As RecoverJobs, but the owner may live: the guard is the progress that was read.
 UPDATE jobs
-   SET state = moved.value ->> 2, crashes = crashes + 1, due_at = moved.value ->> 3, quarantined = moved.value ->> 4,
-       finished_at = CASE moved.value ->> 2 WHEN 'failed' THEN ?1 END,
-       claimed_at = CASE moved.value ->> 2 WHEN 'failed' THEN claimed_at END,
-       progress_at = CASE moved.value ->> 2 WHEN 'failed' THEN progress_at END,
+   SET state = ?6, crashes = crashes + 1, due_at = moved.value ->> 2, quarantined = moved.value ->> 3,
+       finished_at = CASE ?6 WHEN 'failed' THEN ?1 END,
+       claimed_at = CASE ?6 WHEN 'failed' THEN claimed_at END,
+       progress_at = CASE ?6 WHEN 'failed' THEN progress_at END,
        cause = ?3, class = ?4, signature = ?5
   FROM json_each(?2) AS moved
  WHERE jobs.id = moved.value ->> 0
    AND jobs.fence = moved.value ->> 1
    AND +jobs.state = 'in_progress'
-   AND jobs.progress_at = moved.value ->> 5;
+   AND jobs.progress_at = moved.value ->> 4;
 
 -- name: CancelJob
 UPDATE jobs
