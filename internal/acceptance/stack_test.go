@@ -124,12 +124,19 @@ var dieWithUs = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 // start begins a command; its output goes to a file that a failing test shows.
 func (s *stack) start(args ...string) *process {
 	s.t.Helper()
-	log, err := os.CreateTemp(s.dir, args[0]+"-*.log")
+	cmd := exec.Command(binary, args...)
+	cmd.Env = s.env
+	return s.launch(args[0], cmd)
+}
+
+// launch begins any program in the installation's directory.
+func (s *stack) launch(name string, cmd *exec.Cmd) *process {
+	s.t.Helper()
+	log, err := os.CreateTemp(s.dir, name+"-*.log")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := exec.Command(binary, args...)
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.env, s.dir, log, log
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
 	cmd.SysProcAttr = dieWithUs
 	p := &process{s: s, cmd: cmd, log: log.Name(), exited: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
@@ -166,7 +173,7 @@ func (p *process) alive() {
 	p.s.t.Helper()
 	select {
 	case <-p.exited:
-		p.s.t.Fatalf("directorybolt %s ended by itself:\n%s", strings.Join(p.cmd.Args[1:], " "), p.output())
+		p.s.t.Fatalf("%s ended by itself:\n%s", strings.Join(p.cmd.Args, " "), p.output())
 	default:
 	}
 }

@@ -25,6 +25,7 @@ var (
 	anybody   = []auth.Role{public, auth.Customer, auth.Worker, auth.Staff, auth.Admin}
 	keyed     = []auth.Role{auth.Customer, auth.Worker, auth.Staff, auth.Admin}
 	customers = []auth.Role{auth.Customer, auth.Staff, auth.Admin} // customers see their own
+	workers   = []auth.Role{auth.Worker}
 	staff     = []auth.Role{auth.Staff, auth.Admin}
 	admins    = []auth.Role{auth.Admin}
 )

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ type office struct {
 	store    *sqlite.Store
 	url      string
 	keys     map[auth.Role]string
+	offset   *atomic.Int64 // of the store's clock
 	customer job.ID
 	other    job.ID // another customer
 	log      *strings.Builder
@@ -33,7 +35,11 @@ type office struct {
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "test.db"), Log: slog.New(slog.DiscardHandler)})
+	offset := new(atomic.Int64)
+	s, err := sqlite.Open(t.Context(), sqlite.Config{
+		Path: filepath.Join(t.TempDir(), "test.db"), Log: slog.New(slog.DiscardHandler),
+		Clock: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +52,7 @@ func newOffice(t *testing.T) *office {
 	for _, role := range auth.Roles {
 		o.keys[role] = o.mint(role, o.customer)
 	}
+	o.offset = offset
 	catalog, err := directory.Load("../../examples/catalog.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -47,6 +47,7 @@ type problem struct {
 	Code     string            `json:"code"`
 	Detail   string            `json:"detail,omitempty"`
 	Instance string            `json:"instance,omitempty"` // the request's id, for the log
+	Reason   string            `json:"reason,omitempty"`   // LEASE_LOST: how the lease ended
 	Errors   []directory.Fault `json:"errors,omitempty"`
 
 	cause      error         // for the log; nil: the client's doing

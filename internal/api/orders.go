@@ -119,11 +119,7 @@ func (s *server) payer(ctx context.Context, in orderRequest) (job.ID, error) {
 	if in.Customer == (job.ID{}) {
 		return job.ID{}, nil
 	}
-	_, err := s.Store.Customer(ctx, in.Customer)
-	if errors.Is(err, job.ErrNotFound) {
-		return job.ID{}, refuse(http.StatusNotFound, codeCustomerNotFound, "there is no customer %s", in.Customer)
-	}
-	return in.Customer, err
+	return in.Customer, s.customerExists(ctx, in.Customer)
 }
 
 // order reads an order and how far it is.

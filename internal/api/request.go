@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/google/uuid"
@@ -225,3 +226,6 @@ func answerJSON(w http.ResponseWriter, status int, v any) error {
 	_, _ = w.Write(append(data, '\n')) // a client that hung up is no fault of ours
 	return nil
 }
+
+// seconds are a duration as clients write it. Who calls has checked that it fits.
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

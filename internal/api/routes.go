@@ -44,6 +44,25 @@ func (s *server) routes() []route {
 		{"GET", "/api/directories", keyed, "", "Lists the directories of the catalog, by authority.", s.listDirectories, nil, page[directoryView]{}},
 		{"GET", "/api/directories/{slug}", keyed, "", "Shows a directory.", s.getDirectory, nil, directoryView{}},
 
+		// The queue, as customers see it.
+		{"GET", "/api/queue/{customerId}", customers, "", "Tells where a customer's orders stand: state, position in line, progress, and when they are likely to be done.", s.getQueue, nil, queueView{}},
+		{"POST", "/api/queue/{customerId}", customers, "", "Ends the wait of the customer's next order: it is due now, and comes up in its turn.", s.processNow, nil, queueView{}},
+
+		// What happens, as it happens.
+		{"GET", "/api/events", customers, "", "Streams events of orders and jobs, and the progress of orders, as server-sent events; Last-Event-ID takes a stream up again.", s.streamEvents, nil, news{}},
+
+		// Workers in any language, and work for them.
+		{"POST", "/api/jobs", staff, "", "Enqueues a job of a kind that is not the house's own, for workers in any language.", s.once(s.createJob), jobRequest{}, jobView{}},
+		{"POST", "/api/worker/register", workers, "", "Begins to work, under a new identity with a lease.", s.registerWorker, registerRequest{}, registered{}},
+		{"POST", "/api/worker/claim", workers, "", "Takes jobs of the kinds named; waits for one where there is none.", s.claimJobs, claimRequest{}, claimed{}},
+		{"POST", "/api/worker/heartbeat", workers, "", "Renews the lease, and tells which of the jobs held are lost.", s.beat, heartbeatRequest{}, heartbeat{}},
+		{"POST", "/api/worker/progress", workers, "", "Says that a job gets further.", s.progressJob, leaseRequest{}, jobStanding{}},
+		{"POST", "/api/worker/complete", workers, "", "Ends a job with success.", s.completeJob, leaseRequest{}, jobStanding{}},
+		{"POST", "/api/worker/fail", workers, "", "Ends an attempt that failed; the job is tried again while its budget lasts.", s.failJob, failRequest{}, jobStanding{}},
+		{"POST", "/api/worker/release", workers, "", "Gives a job back as if it had never been claimed.", s.releaseJob, releaseRequest{}, jobStanding{}},
+		{"POST", "/api/worker/snooze", workers, "", "Gives a job back until later, uncounted.", s.snoozeJob, snoozeRequest{}, jobStanding{}},
+		{"POST", "/api/worker/leave", workers, "", "Ends a worker in order; what it holds is for others.", s.leave, leaveRequest{}, nil},
+
 		// Keys and browser sessions.
 		{"GET", "/api/keys", admins, policyAdmin, "Lists API keys, newest first; never their text.", s.listKeys, nil, page[auth.Key]{}},
 		{"POST", "/api/keys", admins, policyAdmin, "Makes a key. Its text is answered once and kept nowhere.", s.createKey, keyRequest{}, madeKey{}},

@@ -32,6 +32,9 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		MaxHeaderBytes:    headerBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	end := make(chan struct{})
+	s.BaseContext = func(net.Listener) context.Context { return context.WithValue(context.Background(), closingKey, end) }
+	s.RegisterOnShutdown(func() { close(end) })
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	select {
@@ -48,4 +51,33 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 	}
 	<-served
 	return err
+}
+
+const closingKey contextKey = 2
+
+// closing is closed when the server that serves a request is about to end: who waits
+// on behalf of a client waits no longer.
+func closing(ctx context.Context) <-chan struct{} {
+	end, _ := ctx.Value(closingKey).(chan struct{})
+	return end
+}
+
+// unhurried takes the time limits of the server off a request that is meant to last.
+// Where the connection knows of none, there are none.
+func unhurried(w http.ResponseWriter) {
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Time{})
+	_ = c.SetWriteDeadline(time.Now().Add(mostWait + writeTimeout))
+}
+
+// pause waits, and reports false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }

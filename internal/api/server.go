@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/backoff"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -19,6 +21,11 @@ import (
 
 // Store is what the routes ask.
 type Store interface {
+	job.Enqueuer
+	job.Claimer
+	job.Finisher
+	job.Waker
+	job.Rollups
 	job.Operator
 	job.Reader
 	job.Registry
@@ -30,6 +37,8 @@ type Store interface {
 
 	// Submissions lists an order's submissions by rank.
 	Submissions(ctx context.Context, order job.ID) ([]directory.Submission, error)
+	// CountSubmissions counts them by state.
+	CountSubmissions(ctx context.Context, order job.ID) ([]directory.Count, error)
 }
 
 // Clerk places orders.
@@ -66,6 +75,11 @@ type Limiter interface {
 // Metrics hears of each request. Implementations must not block.
 type Metrics interface {
 	Request(route, method string, status int, took time.Duration)
+
+	// Of workers that come over HTTP.
+	JobsClaimed(kind string, n int, took time.Duration)
+	JobEnded(kind, verb, class string, took time.Duration)
+	LeaseLost(kind string)
 }
 
 // Deps is what the api is built from.
@@ -74,6 +88,10 @@ type Deps struct {
 	// schema is not the one this binary needs. Required. It is asked at most once
 	// a second, however many probes come.
 	Ready func(ctx context.Context) error
+	// Workers that come over HTTP have the lease and the delays of those of the house.
+	Lease     time.Duration  // zero: 20 s
+	Heartbeat time.Duration  // that they are told; zero: 5 s
+	Backoff   backoff.Policy // between attempts
 	// Draining reports that the process is on its way out; nil means never.
 	Draining func() bool
 	// MetricsPage answers GET /metrics; nil: nothing does.
@@ -96,12 +114,17 @@ type Deps struct {
 // server answers the routes.
 type server struct {
 	Deps
+	line       line
+	feed       feed
+	streams    streams
+	work       work
 	sameOrigin *http.CrossOriginProtection
 }
 
 // New returns the handler: probes for machines, and /api/. It panics when a route
 // names nobody who may ask it, which is a fault of this package.
 func New(d Deps) http.Handler {
+	d.Lease, d.Heartbeat = cmp.Or(d.Lease, 20*time.Second), cmp.Or(d.Heartbeat, 5*time.Second)
 	if d.Draining == nil {
 		d.Draining = func() bool { return false }
 	}
@@ -123,6 +146,7 @@ func New(d Deps) http.Handler {
 	}
 	if d.Store != nil {
 		s := &server{Deps: d, sameOrigin: http.NewCrossOriginProtection()}
+		s.line.store, s.feed.store, s.feed.log = d.Store, d.Store, d.Log
 		mux.Handle("/api/", s.routed())
 		return s.front(mux)
 	}
@@ -170,6 +194,9 @@ func (s *server) routed() http.Handler {
 func unrouted(mux *http.ServeMux) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var allowed []string
+		if strings.TrimSuffix(r.URL.Path, "/") == "/api/queue" {
+			return refuse(http.StatusBadRequest, codeMissingCustomer, "say whose queue: /api/queue/ and the customer's id")
+		}
 		if !clean(r.URL.Path) {
 			return refuse(http.StatusNotFound, codeNotFound, "there is no %s; /api/openapi.json lists what there is", r.URL.Path)
 		}

@@ -126,6 +126,9 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 		Secure:      strings.HasPrefix(h.config.PublicURL, "https:"),
 		Limiter:     limits,
 		Metrics:     h.metrics,
+		Lease:       h.config.Lease,
+		Heartbeat:   h.config.Heartbeat,
+		Backoff:     h.backoff(),
 		MetricsPage: h.metrics.Handler(),
 		Log:         h.log,
 	})

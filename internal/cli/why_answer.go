@@ -56,7 +56,7 @@ func (f facts) orphaned() []reason {
 func (f facts) waiting() []reason {
 	var rs []reason
 	for _, p := range f.pauses {
-		if covers(p.Scope, f.job) {
+		if p.Scope.Covers(f.job) {
 			rs = append(rs, paused(p))
 		}
 	}
@@ -79,10 +79,6 @@ func (f facts) waiting() []reason {
 		rs = append(rs, reason{Code: "next", Text: "It is next: nothing keeps it from being claimed. If it stays so, every slot of the workers is taken."})
 	}
 	return rs
-}
-
-func covers(s job.Scope, j job.Job) bool {
-	return s.All || s.Kind != "" && s.Kind == j.Kind || s.Customer != job.ID{} && s.Customer == j.CustomerID
 }
 
 func paused(p job.Pause) reason {

@@ -147,3 +147,10 @@ type Plan struct {
 	Shortfall int
 	Identity  string
 }
+
+// Count is how many submissions of an order are in a state.
+type Count struct {
+	State    SubmissionState
+	Replaced bool // another directory took their place
+	N        int
+}

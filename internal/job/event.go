@@ -37,6 +37,7 @@ const (
 	EventJobSnoozed          = "job.snoozed"
 	EventJobReleased         = "job.released"
 	EventJobCancelled        = "job.cancelled"
+	EventJobHastened         = "job.hastened" // a person ended its wait
 	EventJobRecovered        = "job.recovered"
 	EventJobsRecovered       = "jobs.recovered" // what one pass took back for one cause, all together
 	EventJobRedriven         = "job.redriven"

@@ -304,6 +304,11 @@ func (s Scope) Key() string {
 	}
 }
 
+// Covers reports whether the job is in the scope.
+func (s Scope) Covers(j Job) bool {
+	return s.All || s.Kind != "" && s.Kind == j.Kind || s.Customer != ID{} && s.Customer == j.CustomerID
+}
+
 // Pause is a scope whose pending jobs are not claimed.
 type Pause struct {
 	Scope Scope     `json:"scope"`

@@ -258,6 +258,7 @@ const (
 	ActPurge     = "purge"
 	ActMove      = "move"
 	ActCancel    = "cancel"
+	ActHasten    = "hasten"
 	ActRecover   = "recover"
 	ActPause     = "pause"
 	ActResume    = "resume"

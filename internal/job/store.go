@@ -146,6 +146,10 @@ type Operator interface {
 	// Redrive gives a failed job new budgets and makes it pending. Its history stays.
 	Redrive(ctx context.Context, id ID, by By) error
 
+	// Hasten ends the wait of a pending job: it is due now. One that is due already is
+	// left as it is. ErrState when it is not pending.
+	Hasten(ctx context.Context, id ID, by By) error
+
 	// Pause stops claims of a scope; running jobs finish. Pausing twice is no error.
 	Pause(ctx context.Context, s Scope, by By) error
 
@@ -171,6 +175,14 @@ type Reader interface {
 	// Ahead counts the jobs of these kinds that claims take before the pending job
 	// id. Beyond [MostAhead] it stops counting.
 	Ahead(ctx context.Context, id ID, kinds []string) (int, error)
+	// Line lists the due jobs of these kinds in the order in which claims come to them,
+	// up to limit; paused and quarantined ones are left out.
+	Line(ctx context.Context, kinds []string, limit int) ([]Place, error)
+	// OrdersOf tells how a customer's orders stand. ErrNotFound when it has none.
+	OrdersOf(ctx context.Context, customer ID) (Orders, error)
+	// Events lists events of any job by the time they tell, then by id. One that is
+	// committed late may stand before those that were listed already.
+	Events(ctx context.Context, f EventFilter) ([]Event, error)
 	Pauses(ctx context.Context) ([]Pause, error)
 	// Now is the store's clock.
 	Now(ctx context.Context) (time.Time, error)

@@ -25,6 +25,10 @@ type Ledger interface {
 	// Submissions lists an order's submissions by rank.
 	Submissions(ctx context.Context, order uuid.UUID) ([]directory.Submission, error)
 
+	// CountSubmissions counts an order's submissions by state, and apart those that were
+	// replaced.
+	CountSubmissions(ctx context.Context, order uuid.UUID) ([]directory.Count, error)
+
 	// HeldDirectories lists the directories in which a submission of any order
 	// holds a place for the identity.
 	HeldDirectories(ctx context.Context, identity string) ([]string, error)

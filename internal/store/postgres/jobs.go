@@ -54,6 +54,37 @@ func (s *Store) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
 		f.Canaries, dbID(f.Before), min(limit, mostListed))
 }
 
+// Line lists due jobs in the order in which claims come to them.
+func (s *Store) Line(ctx context.Context, kinds []string, limit int) ([]job.Place, error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("list jobs in line: %w", &job.InvalidError{Field: "limit", Reason: "must be positive"})
+	}
+	return all(ctx, s, "list jobs in line", "Line", func(row pgx.CollectableRow) (p job.Place, err error) {
+		err = row.Scan((*nullID)(&p.ID), (*nullInt)(&p.Priority), (*nullTime)(&p.DueAt))
+		return p, err
+	}, append([]string{}, kinds...), limit)
+}
+
+// OrdersOf tells how a customer's orders stand.
+func (s *Store) OrdersOf(ctx context.Context, customer job.ID) (job.Orders, error) {
+	return one(ctx, s, "read the orders of customer "+customer.String(), "OrdersOf", func(row pgx.CollectableRow) (o job.Orders, err error) {
+		counts := make([]int, 5)
+		err = row.Scan(append(jobTargets(&o.Current), &counts[0], &counts[1], &counts[2], &counts[3], &counts[4])...)
+		o.Counts = map[job.State]int{
+			job.Pending: counts[0], job.InProgress: counts[1], job.Completed: counts[2], job.Failed: counts[3], job.Cancelled: counts[4],
+		}
+		return o, err
+	}, dbID(customer))
+}
+
+// Events lists events of any job.
+func (s *Store) Events(ctx context.Context, f job.EventFilter) ([]job.Event, error) {
+	if f.Limit <= 0 {
+		return nil, fmt.Errorf("list events: %w", &job.InvalidError{Field: "limit", Reason: "must be positive"})
+	}
+	return all(ctx, s, "list events", "ListEvents", scanEvent, f.From, [16]byte(f.After), dbID(f.Customer), f.Limit)
+}
+
 // Counts counts jobs by state, canaries excluded.
 func (s *Store) Counts(ctx context.Context) (map[job.State]int64, error) {
 	type count struct {
@@ -102,6 +133,15 @@ func scanEvent(row pgx.CollectableRow) (e job.Event, err error) {
 // Cancel ends a pending or running job.
 func (s *Store) Cancel(ctx context.Context, id job.ID, by job.By) error {
 	return s.act(ctx, "cancel job "+id.String(), "CancelJob", id, dbID(id), actor(by), dbText(plain(by.Reason)))
+}
+
+// Hasten ends the wait of a pending job.
+func (s *Store) Hasten(ctx context.Context, id job.ID, by job.By) error {
+	err := s.act(ctx, "hasten job "+id.String(), "HastenJob", id, dbID(id), actor(by), dbText(plain(by.Reason)), s.config.Hints)
+	if err == nil {
+		s.bell.ring()
+	}
+	return err
 }
 
 // act runs a statement that changes one job; when it changed none, the job's state

@@ -103,6 +103,14 @@ func (s *Store) Submissions(ctx context.Context, order uuid.UUID) ([]directory.S
 	return all(ctx, s, "list submissions of order "+order.String(), "ListSubmissions", scanSubmission, dbID(order))
 }
 
+// CountSubmissions counts an order's submissions by state.
+func (s *Store) CountSubmissions(ctx context.Context, order uuid.UUID) ([]directory.Count, error) {
+	return all(ctx, s, "count submissions of order "+order.String(), "CountSubmissions", func(row pgx.CollectableRow) (c directory.Count, err error) {
+		err = row.Scan((*nullText)(&c.State), &c.Replaced, &c.N)
+		return c, err
+	}, dbID(order))
+}
+
 // HeldDirectories lists the directories that the business may stand in.
 func (s *Store) HeldDirectories(ctx context.Context, identity string) ([]string, error) {
 	return all(ctx, s, "list held directories", "HeldDirectories", scanText, plain(identity))

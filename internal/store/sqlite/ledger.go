@@ -98,6 +98,18 @@ func (s *Store) Submissions(ctx context.Context, order uuid.UUID) ([]directory.S
 	return subs, nil
 }
 
+// CountSubmissions implements [submit.Ledger].
+func (s *Store) CountSubmissions(ctx context.Context, order uuid.UUID) ([]directory.Count, error) {
+	counts, err := all(s.read(ctx), func(r row) (c directory.Count, err error) {
+		err = r.Scan(&c.State, &c.Replaced, &c.N)
+		return c, err
+	}, q.CountSubmissions, order.String())
+	if err != nil {
+		return nil, fmt.Errorf("count submissions of order %s: %w", order, s.explain(err))
+	}
+	return counts, nil
+}
+
 // HeldDirectories implements [submit.Ledger].
 func (s *Store) HeldDirectories(ctx context.Context, identity string) ([]string, error) {
 	slugs, err := all(s.read(ctx), scanText, q.HeldDirectories, identity)

@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/google/uuid"
@@ -50,6 +52,31 @@ func (s *Store) Cancel(ctx context.Context, id job.ID, by job.By) error {
 }
 
 func wrongState(j *job.Job) error { return fmt.Errorf("%w: it is %s", job.ErrState, j.State) }
+
+// Hasten implements [job.Operator].
+func (s *Store) Hasten(ctx context.Context, id job.ID, by job.By) error {
+	return s.operate(ctx, "hasten", id, func(t *tx, j *job.Job) error {
+		if j.State != job.Pending {
+			return wrongState(j)
+		}
+		if j.DueAt.UnixMicro() <= t.now {
+			return nil
+		}
+		if err := t.must(q.HastenJob, id.String(), t.now); err != nil {
+			return err
+		}
+		e := eventOf(job.EventJobHastened, j, job.Pending)
+		e.Actor, e.Cause, e.WorkerID = by.Actor, by.Reason, job.ID{} // nobody runs it
+		e.Detail = detail(map[string]time.Time{"until": j.DueAt})
+		if err := t.record(e); err != nil {
+			return err
+		}
+		entry := job.JournalEntry{By: by, Act: job.ActHasten}
+		entered(&entry, j.ID, j.ValueCents, j.Canary)
+		t.wakes = true
+		return errors.Join(t.journal(entry), t.hint(hint{j.ID, t.now}))
+	})
+}
 
 // Pause implements [job.Operator].
 func (s *Store) Pause(ctx context.Context, scope job.Scope, by job.By) error {

@@ -96,6 +96,49 @@ func (s *Store) Ahead(ctx context.Context, id job.ID, kinds []string) (int, erro
 	return n, nil
 }
 
+// Line implements [job.Reader].
+func (s *Store) Line(ctx context.Context, kinds []string, limit int) ([]job.Place, error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("list jobs in line: %w", &job.InvalidError{Field: "limit", Reason: "must be positive"})
+	}
+	line, err := all(s.read(ctx), func(r row) (p job.Place, err error) {
+		err = r.Scan(&p.ID, &p.Priority, moment{&p.DueAt})
+		return p, err
+	}, q.Line, s.clock().UnixMicro(), list(append([]string{}, kinds...)), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list jobs in line: %w", s.explain(err))
+	}
+	return line, nil
+}
+
+// OrdersOf implements [job.Reader].
+func (s *Store) OrdersOf(ctx context.Context, customer job.ID) (job.Orders, error) {
+	o, err := one(s.read(ctx), func(r row) (o job.Orders, err error) {
+		counts := make([]int, 5)
+		err = r.Scan(append(jobFields(&o.Current), &counts[0], &counts[1], &counts[2], &counts[3], &counts[4])...)
+		o.Counts = map[job.State]int{
+			job.Pending: counts[0], job.InProgress: counts[1], job.Completed: counts[2], job.Failed: counts[3], job.Cancelled: counts[4],
+		}
+		return o, err
+	}, q.OrdersOf, customer.String())
+	if err != nil {
+		return job.Orders{}, fmt.Errorf("read the orders of customer %s: %w", customer, s.explain(err))
+	}
+	return o, nil
+}
+
+// Events implements [job.Reader].
+func (s *Store) Events(ctx context.Context, f job.EventFilter) ([]job.Event, error) {
+	if f.Limit <= 0 {
+		return nil, fmt.Errorf("list events: %w", &job.InvalidError{Field: "limit", Reason: "must be positive"})
+	}
+	events, err := all(s.read(ctx), scanEvent, q.ListEvents, f.From.UnixMicro(), f.After.String(), idOrNull(f.Customer), f.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", s.explain(err))
+	}
+	return events, nil
+}
+
 // History implements [job.Reader].
 func (s *Store) History(ctx context.Context, id job.ID) ([]job.Event, error) {
 	var j job.Job

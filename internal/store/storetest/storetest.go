@@ -97,6 +97,7 @@ func Run(t *testing.T, f Factory) {
 		{"Recover", recoverPromises},
 		{"Operate", operatePromises},
 		{"Read", readPromises},
+		{"Line", linePromises},
 		{"Outbox", outboxPromises},
 		{"Keep", keepPromises},
 		{"Wake", wakePromises},

@@ -653,6 +653,52 @@ journalled AS (
 SELECT id
   FROM ended;
 
+-- name: HastenJob
+-- The lock is taken before the time is read, so that the event tells the wait that was
+-- really ended.
+WITH held AS MATERIALIZED (
+    SELECT id, due_at
+      FROM jobs
+     WHERE id = $1 AND state || '' = 'pending'
+       FOR UPDATE
+),
+moved AS (
+    UPDATE jobs j
+       SET due_at = least(j.due_at, clock_timestamp())
+      FROM held
+     WHERE j.id = held.id AND j.state || '' = 'pending'
+    RETURNING j.*, held.due_at AS was_due_at
+),
+sooner AS (
+    SELECT *
+      FROM moved
+     WHERE due_at < was_due_at
+),
+told AS (
+    INSERT INTO events (id, at, type, job_id, order_id, customer_id, fence, actor, from_state, to_state, cause, detail)
+    SELECT directorybolt_uuid7(), due_at, 'job.hastened', id, CASE WHEN kind IN ('order', 'canary') THEN id END, customer_id,
+           nullif(fence, 0), $2, 'pending', 'pending', $3,
+           jsonb_build_object('until', to_char(was_due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+      FROM sooner
+),
+hinted AS (
+    INSERT INTO outbox (id, kind, key, payload, not_before, created_at)
+    SELECT directorybolt_uuid7(), 'hint', id::text, jsonb_build_object('v', 1, 'job_id', id), due_at, clock_timestamp()
+      FROM sooner
+     WHERE $4::boolean
+        ON CONFLICT (kind, key) WHERE sent_at IS NULL
+        DO UPDATE SET id = excluded.id, payload = excluded.payload, not_before = excluded.not_before,
+            attempts = 0, created_at = excluded.created_at
+),
+journalled AS (
+    INSERT INTO journal (id, at, actor, reason, act, count, value_cents, job_ids)
+    SELECT directorybolt_uuid7(), due_at, $2, coalesce($3, ''), 'hasten', 1, CASE WHEN canary THEN 0 ELSE value_cents END, ARRAY[id]
+      FROM sooner
+     WHERE $2 <> 'system'
+)
+SELECT id
+  FROM moved;
+
 -- name: GetJob
 SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
     fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
@@ -673,6 +719,34 @@ SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall
    AND ($5::uuid IS NULL OR id < $5)
  ORDER BY id DESC
  LIMIT $6;
+
+-- name: Line
+-- Due jobs in the order in which claims come to them.
+SELECT j.id, j.priority, j.due_at
+  FROM jobs j
+ WHERE j.state = 'pending' AND NOT j.quarantined AND j.due_at <= statement_timestamp()
+   AND j.kind = ANY ($1::text[])
+   AND (NOT EXISTS (SELECT FROM pauses)
+        OR NOT EXISTS (SELECT FROM pauses p
+                        WHERE p.scope IN ('all', 'kind:' || j.kind, 'customer:' || j.customer_id)))
+ ORDER BY j.priority, j.due_at, j.id
+ LIMIT $2;
+
+-- name: OrdersOf
+-- The order that people ask about, and beside it how many the customer has of each
+-- state: one that runs, else the first that claims come to, else the newest.
+SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, NULL::jsonb,
+    fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
+    created_at, claimed_at, progress_at, finished_at, cause, class, signature, idempotency_key,
+    count(*) FILTER (WHERE state = 'pending') OVER (), count(*) FILTER (WHERE state = 'in_progress') OVER (),
+    count(*) FILTER (WHERE state = 'completed') OVER (), count(*) FILTER (WHERE state = 'failed') OVER (),
+    count(*) FILTER (WHERE state = 'cancelled') OVER ()
+  FROM jobs
+ WHERE customer_id = $1 AND kind = 'order' AND NOT canary
+ ORDER BY CASE state WHEN 'in_progress' THEN 1 WHEN 'pending' THEN 2 ELSE 3 END,
+    CASE state WHEN 'pending' THEN priority END, CASE state WHEN 'pending' THEN due_at END,
+    CASE state WHEN 'pending' THEN id END, id DESC
+ LIMIT 1;
 
 -- name: StaleJobs
 -- Running jobs that recovery takes or is about to, and by which of its conditions.

@@ -42,6 +42,12 @@ SELECT id, order_id, customer_id, directory, rank, identity, state, fence, tries
  WHERE order_id = $1
  ORDER BY rank, id;
 
+-- name: CountSubmissions
+SELECT state, replaced, count(*)
+  FROM submissions
+ WHERE order_id = $1
+ GROUP BY state, replaced;
+
 -- name: GetSubmission
 SELECT id, order_id, customer_id, directory, rank, identity, state, fence, tries, due_at, intent_at, effect_deadline,
     class, reason, need, evidence, listing_url, replaced, canary, created_at, updated_at, live_at

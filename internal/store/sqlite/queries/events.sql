@@ -12,6 +12,15 @@ SELECT id, at, type, v, job_id, order_id, customer_id, directory, worker_id, fen
  WHERE job_id = ?1
  ORDER BY at, id;
 
+-- name: ListEvents
+-- The first condition is the index's, the second leaves out what the first repeats.
+SELECT id, at, type, v, job_id, order_id, customer_id, directory, worker_id, fence, actor,
+    from_state, to_state, cause, detail
+  FROM events INDEXED BY events_by_time
+ WHERE at >= ?1 AND (at > ?1 OR id > ?2) AND (?3 IS NULL OR customer_id = ?3)
+ ORDER BY at, id
+ LIMIT ?4;
+
 -- name: PruneJobEvents
 DELETE FROM events WHERE job_id IN (SELECT value FROM json_each(?1));
 

@@ -201,6 +201,11 @@ UPDATE jobs
        redrives = redrives + 1, claimed_at = NULL, progress_at = NULL, finished_at = NULL
  WHERE id = ?1 AND state = 'failed';
 
+-- name: HastenJob
+UPDATE jobs
+   SET due_at = ?2
+ WHERE id = ?1 AND state = 'pending';
+
 -- name: GetJob
 SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, payload,
     fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
@@ -233,6 +238,35 @@ SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall
    AND id < ?4
  ORDER BY id DESC
  LIMIT ?5;
+
+-- name: Line
+-- Due jobs in the order in which claims come to them.
+SELECT j.id, j.priority, j.due_at
+  FROM jobs AS j INDEXED BY jobs_for_claim
+ WHERE j.state = 'pending' AND NOT j.quarantined AND j.due_at <= ?1
+   AND j.kind IN (SELECT value FROM json_each(?2))
+   AND (NOT EXISTS (SELECT 1 FROM pauses)
+        OR NOT EXISTS (SELECT 1
+                         FROM pauses AS p
+                        WHERE p.scope IN ('all', 'kind:' || j.kind, 'customer:' || j.customer_id)))
+ ORDER BY j.priority, j.due_at, j.id
+ LIMIT ?3;
+
+-- name: OrdersOf
+-- The order that people ask about, and beside it how many the customer has of each
+-- state: one that runs, else the first that claims come to, else the newest.
+SELECT id, kind, state, priority, due_at, customer_id, package, quota, shortfall, value_cents, canary, NULL,
+    fence, attempt, failures, crashes, max_attempts, crash_budget, quarantined, redrives, worker_id,
+    created_at, claimed_at, progress_at, finished_at, cause, class, signature, idempotency_key,
+    count(*) FILTER (WHERE state = 'pending') OVER (), count(*) FILTER (WHERE state = 'in_progress') OVER (),
+    count(*) FILTER (WHERE state = 'completed') OVER (), count(*) FILTER (WHERE state = 'failed') OVER (),
+    count(*) FILTER (WHERE state = 'cancelled') OVER ()
+  FROM jobs INDEXED BY jobs_of_customer
+ WHERE customer_id = ?1 AND kind = 'order' AND NOT canary
+ ORDER BY CASE state WHEN 'in_progress' THEN 1 WHEN 'pending' THEN 2 ELSE 3 END,
+    CASE state WHEN 'pending' THEN priority END, CASE state WHEN 'pending' THEN due_at END,
+    CASE state WHEN 'pending' THEN id END, id DESC
+ LIMIT 1;
 
 -- name: StaleJobs
 -- Running jobs that recovery takes or is about to, and by which of its conditions.
