@@ -13,6 +13,15 @@ type ID = uuid.UUID
 // NewID returns a fresh id. It panics only when the system has no randomness.
 func NewID() ID { return uuid.Must(uuid.NewV7()) }
 
+// IDAt is above every id made before t, and below those made later.
+func IDAt(t time.Time) (id ID) {
+	ms := max(t.UnixMilli(), 0)
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	return id
+}
+
 // Kinds of job. An unknown kind waits and alerts; it is never discarded.
 const (
 	KindOrder   = "order"   // an order that was paid for

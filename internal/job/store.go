@@ -165,6 +165,9 @@ type Reader interface {
 	Standings(ctx context.Context, ids ...ID) ([]Standing, error)
 	// Counts has an entry for every state, canaries excluded.
 	Counts(ctx context.Context) (map[State]int64, error)
+	// Load tells how much work there is now. It reads what waits and what runs, not what
+	// has ended.
+	Load(ctx context.Context) (Load, error)
 	// History tells the job's story, oldest first: its events, and what the row
 	// itself records of the current attempt (creation, claim, end).
 	History(ctx context.Context, id ID) ([]Event, error)

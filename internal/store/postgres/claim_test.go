@@ -150,7 +150,7 @@ func TestIDsMadeInSQLAreOrderedByTime(t *testing.T) {
 		t.Errorf("its time is %d s from now", d)
 	}
 	horizon := time.Now()
-	if edge := postgres.IDAt(horizon.Add(time.Minute)); edge.String() <= id.String() || postgres.IDAt(horizon.Add(-time.Minute)).String() >= id.String() {
+	if edge := job.IDAt(horizon.Add(time.Minute)); edge.String() <= id.String() || job.IDAt(horizon.Add(-time.Minute)).String() >= id.String() {
 		t.Errorf("an id of now is not between the edges of a minute around it")
 	}
 }

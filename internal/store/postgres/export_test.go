@@ -9,7 +9,6 @@ var (
 	Readable    = readable
 	RescanAfter = rescanAfter
 	RingPause   = ringPause
-	IDAt        = idAt
 )
 
 const SessionSettings = sessionSettings

@@ -6,7 +6,6 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -85,7 +84,7 @@ func (s *Store) pruneJobs(ctx context.Context, horizon time.Time, batch int, p *
 		n, err := one(ctx, s, "prune jobs", "PruneJobs", func(row pgx.CollectableRow) (g gone, err error) {
 			err = row.Scan(&g.jobs, &g.events)
 			return g, err
-		}, dbID(idAt(horizon)), horizon, batch)
+		}, dbID(job.IDAt(horizon)), horizon, batch)
 		if err != nil {
 			return err
 		}
@@ -95,14 +94,4 @@ func (s *Store) pruneJobs(ctx context.Context, horizon time.Time, batch int, p *
 			return nil
 		}
 	}
-}
-
-// idAt is above every UUIDv7 made before t, and below those made later.
-func idAt(t time.Time) uuid.UUID {
-	var id uuid.UUID
-	ms := max(t.UnixMilli(), 0)
-	for i := range 6 {
-		id[i] = byte(ms >> (8 * (5 - i)))
-	}
-	return id
 }

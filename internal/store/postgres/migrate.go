@@ -56,13 +56,15 @@ func (s *Store) Migrate(ctx context.Context) (applied []store.Migration, err err
 	return applied, nil
 }
 
-// MigrationStatus lists every migration and whether the database has it.
+// MigrationStatus lists every migration and whether the database has it. It asks through
+// the pool: health does so every few seconds.
 func (s *Store) MigrationStatus(ctx context.Context) (list []store.Migration, err error) {
-	err = s.migrator(func(m *store.Migrator) error {
+	db := stdlib.OpenDBFromPool(s.pool)
+	m, err := store.NewMigrator(store.Postgres, db, migrations(), s.lockSchema)
+	if err == nil {
 		list, err = m.Status(ctx)
-		return err
-	})
-	if err != nil {
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
 		return nil, fmt.Errorf("read migrations of Postgres: %w", readable(err))
 	}
 	return list, nil

@@ -26,6 +26,7 @@ type statements struct {
 	CancelRunningJob, ProgressJob, RecoverableJobs, RecoverJobs, CancelJob, RedriveJob string
 	StalledJobs, RecoverStalledJobs, StaleJobs, JobsAhead                              string
 	GetJob, ListJobs, ListJobsOfCustomer, Standings, CountJobs, DueJobs, PrunableJobs  string
+	MeasureLoad                                                                        string
 	ArchiveJobs, PruneJobs, PruneArchive, StoreNow                                     string
 	// letters.sql
 	AddLetter, ListLetters, GetLetter, CountLetters, GroupLetters, DecidableLetter, RedriveLetters string

@@ -20,6 +20,7 @@ var readPromises = []promise{
 	{name: "WhatWasCommittedIsThereForAnotherHandle", holds: otherHandleSees},
 	{name: "StaleTellsWhatRecoveryWouldTakeAndWhy", holds: staleTells},
 	{name: "AheadCountsWhatClaimsTakeFirst", holds: aheadCounts},
+	{name: "LoadTellsWhatWaitsWhatRunsAndWhatDiedToday", holds: loadTells},
 }
 
 func countsEveryState(b *bed) {
@@ -355,4 +356,45 @@ func standingsTell(b *bed) {
 	b.within("finished", failed.FinishedAt, from, b.now())
 	b.Advance(time.Minute)
 	b.equal("due after its delay", stands(later)[later].Due, true)
+}
+
+func (b *bed) load() job.Load {
+	b.Helper()
+	l, err := b.Store.Load(b.ctx)
+	b.must(err)
+	return l
+}
+
+func loadTells(b *bed) {
+	b.Advance(b.now().Truncate(day).Add(day + time.Hour).Sub(b.now())) // well within a day
+	empty := b.load()
+	b.within("the moment", empty.At, b.now().Add(-time.Minute), b.now())
+	b.equal("load of an empty store", empty, job.Load{At: empty.At})
+
+	held := order()
+	first := b.noops(6)[0]
+	b.Advance(time.Second)
+	b.enqueue(job.Spec{Kind: job.KindNoop, Delay: time.Hour}, job.Spec{Kind: job.KindCanary, Canary: true}, held)
+	b.must(b.Store.Pause(b.ctx, job.Scope{Customer: held.CustomerID}, staff))
+	l := b.load()
+	b.equal("waiting: pending, due, oldest", []any{l.Pending, l.Due, l.OldestDue}, []any{int64(8), int64(7), b.job(first).DueAt})
+
+	w := b.worker()
+	jobs := b.claim(w, 5)
+	b.complete(jobs[0].Lease())
+	b.fail(jobs[1].Lease(), job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true})
+	b.fail(jobs[2].Lease(), job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true})
+	b.must(b.Store.Redrive(b.ctx, jobs[2].ID, staff))
+	l = b.load()
+	canary := int64(0)
+	for _, j := range jobs[3:] {
+		if j.Canary {
+			canary++
+		}
+	}
+	b.equal("running, died today", []int64{l.InProgress, l.FailedToday}, []int64{2 - canary, 2})
+
+	b.Advance(day)
+	b.equal("died today, a day later", b.load().FailedToday, int64(0))
+	b.equal("the day", b.load().Day(), b.now().Truncate(day))
 }

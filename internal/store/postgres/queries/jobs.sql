@@ -797,6 +797,25 @@ SELECT state, count(*)
  WHERE NOT canary
  GROUP BY state;
 
+-- name: MeasureLoad
+-- What is pending lies in two indexes, and is read from each. $1 is an id from before
+-- today: ids are ordered by time, and lead to today's letters without an index on theirs.
+SELECT statement_timestamp(), waiting.jobs, running.jobs, waiting.due, waiting.oldest, dead.letters
+  FROM (SELECT count(*) FILTER (WHERE NOT p.canary) AS jobs, count(*) FILTER (WHERE p.due) AS due,
+               min(p.due_at) FILTER (WHERE p.due) AS oldest
+          FROM (SELECT j.canary, j.due_at,
+                       j.due_at <= statement_timestamp()
+                       AND (NOT EXISTS (SELECT FROM pauses)
+                            OR NOT EXISTS (SELECT FROM pauses p WHERE p.scope IN ('all', 'kind:' || j.kind, 'customer:' || j.customer_id))) AS due
+                  FROM (SELECT kind, customer_id, canary, due_at FROM jobs WHERE state = 'pending' AND NOT quarantined
+                        UNION ALL
+                        SELECT kind, customer_id, canary, due_at FROM jobs WHERE state = 'pending' AND quarantined) AS j) AS p) AS waiting
+ CROSS JOIN (SELECT count(*) AS jobs FROM jobs WHERE state = 'in_progress' AND NOT canary) AS running
+ CROSS JOIN (SELECT count(*) AS letters
+               FROM dead_letters
+              WHERE id >= $1 AND job_id IS NOT NULL AND NOT canary
+                AND at >= date_trunc('day', statement_timestamp(), 'UTC')) AS dead;
+
 -- name: PruneJobs
 -- Ids are ordered by the time they were made, so the primary key leads to the oldest
 -- without an index on finished_at that every completion would have to feed: a job

@@ -319,6 +319,25 @@ SELECT state, count(*)
  WHERE NOT canary
  GROUP BY state;
 
+-- name: MeasureLoad
+-- What is pending lies in two indexes, and is read from each. ?2 is an id from before
+-- today: ids are ordered by time, and lead to today's letters without an index on theirs.
+SELECT ?1, waiting.jobs, running.jobs, waiting.due, waiting.oldest, dead.letters
+  FROM (SELECT count(*) FILTER (WHERE NOT canary) AS jobs, count(*) FILTER (WHERE due) AS due,
+               min(due_at) FILTER (WHERE due) AS oldest
+          FROM (SELECT canary, due_at,
+                       due_at <= ?1
+                       AND (NOT EXISTS (SELECT 1 FROM pauses)
+                            OR NOT EXISTS (SELECT 1 FROM pauses WHERE scope IN ('all', 'kind:' || kind, 'customer:' || customer_id))) AS due
+                  FROM (SELECT kind, customer_id, canary, due_at FROM jobs WHERE state = 'pending' AND NOT quarantined
+                        UNION ALL
+                        SELECT kind, customer_id, canary, due_at FROM jobs WHERE state = 'pending' AND quarantined))) AS waiting
+ CROSS JOIN (SELECT count(*) AS jobs FROM jobs WHERE state = 'in_progress' AND NOT canary) AS running
+ CROSS JOIN (SELECT count(*) AS letters
+               FROM dead_letters
+              WHERE id >= ?2 AND job_id IS NOT NULL AND NOT canary
+                AND at >= ?1 - ?1 % 86400000000) AS dead;
+
 -- name: DueJobs
 -- Whether a claim may find something. It probes one range for each priority.
 SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND NOT quarantined AND priority = 1 AND due_at <= ?1)
