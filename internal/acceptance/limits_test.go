@@ -423,8 +423,17 @@ func outlive(t *testing.T, s *stack, limit int, window time.Duration, outages ..
 		var over sync.WaitGroup
 		over.Go(outage)
 		eventually(t, "the limiter says that it is degraded", func() bool { return metric(t, url, "ratelimit_degraded") == 1 })
+		w := &ward{stack: s, url: url}
+		eventually(t, "and so does health", func() bool {
+			_, h := w.health()
+			return h.Services["rate_limiter"].Status == "degraded" && h.Status != "healthy"
+		})
 		over.Wait()
 		eventually(t, "the limiter has its store again", func() bool { return metric(t, url, "ratelimit_degraded") == 0 })
+		eventually(t, "and health knows", func() bool {
+			_, h := w.health()
+			return h.Services["rate_limiter"].Status == "up"
+		})
 		// A statement waits for 50 ms at most, and when one has failed no other is sent: so
 		// many decisions waited as fit into one statement, and none of them longer.
 		if n := metric(t, url, "ratelimit_store_errors_total") - failed; n < 1 || n > 2 {

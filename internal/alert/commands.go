@@ -38,6 +38,10 @@ func (m Message) ofKind() []string {
 		return []string{"directorybolt stale list"}
 	case job.AlertOrphans:
 		return withJob("directorybolt why", "directorybolt stale list")
+	case job.AlertHealth:
+		return m.ofHealth()
+	case job.AlertLimiter:
+		return []string{"directorybolt health"}
 	case job.AlertQueueBlind:
 		return []string{"directorybolt queue check"}
 	case job.AlertShortfall:
@@ -54,6 +58,21 @@ func (m Message) ofMonitor() []string {
 		return []string{"directorybolt stale list"}
 	}
 	return []string{"directorybolt dlq depth", "directorybolt stale list"}
+}
+
+// ofHealth adds to the whole picture what mends a service.
+func (m Message) ofHealth() []string {
+	list := []string{"directorybolt health"}
+	if m.Digest() || len(m.Groups) == 0 {
+		return list
+	}
+	switch m.Groups[0].Signature {
+	case "migrations":
+		return append(list, "directorybolt migrate up")
+	case "queue":
+		return append(list, "directorybolt queue check")
+	}
+	return list
 }
 
 // ofLetters names the group by the few characters that stand for its signature: no

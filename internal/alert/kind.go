@@ -22,6 +22,7 @@ var natures = map[string]nature{
 	job.AlertQueueBlind:      {Page, false, "the dead letter queue cannot be looked at", "the dead letter queue cannot be looked at"},
 	job.AlertLettersExpiring: {Page, false, "dead letter about to expire", "dead letters about to expire"},
 	job.AlertBooks:           {Page, false, "the books do not balance", "the books do not balance"},
+	job.AlertHealth:          {Warn, false, "a service is not up", "services are not up"},
 	job.AlertLimiter:         {Warn, false, "the rate limiter works without its store", "the rate limiter works without its store"},
 	job.AlertShortfall:       {Info, true, "order with fewer directories than bought", "orders with fewer directories than bought"},
 	job.AlertChannelDown:     {Page, false, "an alert channel is down", "an alert channel is down"},

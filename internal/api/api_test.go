@@ -30,6 +30,7 @@ type office struct {
 	offset   *atomic.Int64 // of the store's clock
 	customer job.ID
 	other    job.ID // another customer
+	health   Health
 	log      *strings.Builder
 }
 
@@ -60,6 +61,7 @@ func newOffice(t *testing.T) *office {
 	web := httptest.NewServer(New(Deps{
 		Ready: func(context.Context) error { return nil }, Log: slog.New(slog.NewTextHandler(o.log, nil)),
 		Store: s, Clerk: desk{s}, Keys: auth.NewVerifier(s, s), Catalog: catalog, Stall: 10 * time.Minute,
+		Health: func() Health { return o.health },
 	}))
 	t.Cleanup(web.Close)
 	o.url = web.URL

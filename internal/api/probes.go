@@ -66,10 +66,19 @@ func (p *probes) tell(ctx context.Context) {
 // ErrMigrations is what [Deps.Ready] wraps when the schema is behind the binary.
 var ErrMigrations = errors.New("migrations are behind")
 
+// NotReadyError is a reason of which outsiders may learn. [Deps.Ready] may wrap it.
+type NotReadyError struct{ Reason string }
+
+func (e *NotReadyError) Error() string { return e.Reason }
+
 // reason is what outsiders learn; the log has the chain.
 func reason(err error) string {
-	if errors.Is(err, ErrMigrations) {
+	var told *NotReadyError
+	switch {
+	case errors.Is(err, ErrMigrations):
 		return "migrations are behind"
+	case errors.As(err, &told):
+		return told.Reason
 	}
 	return "the database does not answer"
 }

@@ -215,12 +215,17 @@ func pageOf[T any](items []T, limit int, id func(T) job.ID) page[T] {
 
 // answerJSON sends a body.
 func answerJSON(w http.ResponseWriter, status int, v any) error {
+	return answerAs(w, status, "application/json", v)
+}
+
+// answerAs sends a body of JSON under a media type of its own.
+func answerAs(w http.ResponseWriter, status int, kind string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", kind)
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(data, '\n')) // a client that hung up is no fault of ours

@@ -22,6 +22,9 @@ type route struct {
 // routes is every route of /api/, who may ask it, and what it does.
 func (s *server) routes() []route {
 	return []route{
+		// Health: what people, uptime probes and autoscalers read.
+		{"GET", "/api/health", anybody, policyProbe, "Says how the installation is, and what is wrong.", s.health, nil, Health{}},
+
 		// Orders: what customers place and follow.
 		{"POST", "/api/orders", customers, "", "Places an order.", s.once(s.createOrder), orderRequest{}, orderView{}},
 		{"GET", "/api/orders", customers, "", "Lists orders, newest first.", s.listOrders, nil, page[orderView]{}},

@@ -101,7 +101,7 @@ func TestEverythingButProbesIsCounted(t *testing.T) {
 	ask := func(method, path string) {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
 	}
-	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+	for _, path := range []string{"/livez", "/readyz", "/metrics", "/api/health"} {
 		ask(http.MethodGet, path)
 	}
 	if len(asked) != 0 {

@@ -109,6 +109,7 @@ type Deps struct {
 	Secure  bool          // cookies go over https only
 	Limiter Limiter       // nil: nobody is limited
 	Metrics Metrics       // nil: nobody hears
+	Health  func() Health // how the installation is, at once; nil: nobody looks
 }
 
 // server answers the routes.
@@ -248,8 +249,15 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, rt route) error {
 	if len(r.RequestURI) > maxURL {
 		return refuse(http.StatusRequestURITooLong, codeURLTooLong, "the URL has more than %d bytes", maxURL)
 	}
-	who, proved, err := s.identify(r)
+	identify := s.identify
+	if rt.policy == policyProbe {
+		identify = s.identifyProber
+	}
+	who, proved, err := identify(r)
 	for _, policy := range rt.policies(who) {
+		if rt.policy == policyProbe && proved == byNothing {
+			break
+		}
 		if !s.Limiter.Allow(w, r, policy, who.KeyID) {
 			return errAnswered
 		}

@@ -102,12 +102,12 @@ func tellChannels(ctx context.Context, a *app, s backend, now time.Time) error {
 		a.say("no channel was ever used; set one, then: directorybolt alerts test")
 	}
 	for _, c := range channels {
-		a.say("%s: %s", c.Name, health(c, now))
+		a.say("%s: %s", c.Name, channelHealth(c, now))
 	}
 	return nil
 }
 
-func health(c alert.Backlog, now time.Time) string {
+func channelHealth(c alert.Backlog, now time.Time) string {
 	var parts []string
 	switch {
 	case !c.HeldAt.IsZero():

@@ -63,7 +63,11 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		defer limits.close()
-		p.services = append(p.services, p.http(ln, s, h, catalog, limits)...)
+		watch, err := h.health(ctx, s, limits)
+		if err != nil {
+			return err
+		}
+		p.services = append(p.services, p.http(ln, s, h, catalog, limits, watch)...)
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
 			"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
 		h.adviseKeys(ctx, s)

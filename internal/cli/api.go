@@ -43,7 +43,12 @@ func (apiCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		p := &process{worker: idle, close: limits.close}
-		p.services = append(relay, p.http(ln, s, h, catalog, limits)...)
+		watch, err := h.health(ctx, s, limits)
+		if err != nil {
+			limits.close()
+			return err
+		}
+		p.services = append(relay, p.http(ln, s, h, catalog, limits, watch)...)
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
 			"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
 		h.adviseKeys(ctx, s)

@@ -46,6 +46,7 @@ type commands struct {
 	Jobs        jobsCmd        `cmd:"" group:"order" help:"Look at jobs and act on them."`
 	Directories directoriesCmd `cmd:"" group:"order" help:"Look at the catalog of directories and check it."`
 
+	Health     healthCmd     `cmd:"" group:"operate" help:"Say how the installation is, and what is wrong."`
 	Why        whyCmd        `cmd:"" group:"operate" help:"Say why a job is not running, or why it ran more than once."`
 	Dlq        dlqCmd        `cmd:"" group:"operate" help:"Look at dead letters and decide about them."`
 	Alerts     alertsCmd     `cmd:"" group:"operate" help:"Look at alerts, take them on, and test the channels."`

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+
+	"github.com/directorybolt/directorybolt/internal/job"
 )
 
 type dlqMonitorCmd struct{}
@@ -36,6 +38,10 @@ func (dlqMonitorCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		return append(append(relay, m.Run, h.lookout(s).Run), alerting...).run(ctx)
+		probes, err := h.probes(ctx, s, passing(s, job.MonitorDLQ), never)
+		if err != nil {
+			return err
+		}
+		return append(append(relay, m.Run, h.lookout(s).Run), append(alerting, probes...)...).run(ctx)
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/api"
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/directory"
+	"github.com/directorybolt/directorybolt/internal/health"
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
@@ -113,7 +114,7 @@ func cause(err error) error {
 }
 
 // http serves on ln.
-func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.Catalog, limits *limits) []func(ctx context.Context) error {
+func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.Catalog, limits *limits, watch *health.Monitor) []func(ctx context.Context) error {
 	keys := auth.NewVerifier(s, s)
 	handler := api.New(api.Deps{
 		Ready:       readiness(s),
@@ -130,12 +131,14 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 		Heartbeat:   h.config.Heartbeat,
 		Backoff:     h.backoff(),
 		MetricsPage: h.metrics.Handler(),
+		Health:      func() api.Health { return h.healthOf(watch.Report()) },
 		Log:         h.log,
 	})
 	return []func(ctx context.Context) error{
 		func(ctx context.Context) error { return api.Serve(ctx, ln, handler, h.log) },
 		func(ctx context.Context) error { return keys.Run(ctx, h.log) },
 		limits.run,
+		watch.Run,
 	}
 }
 

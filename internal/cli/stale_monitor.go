@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+
+	"github.com/directorybolt/directorybolt/internal/job"
 )
 
 type staleMonitorCmd struct{}
@@ -34,6 +36,10 @@ func (staleMonitorCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		return append(append(relay, h.monitor(s).Run, h.lookout(s).Run), alerting...).run(ctx)
+		probes, err := h.probes(ctx, s, passing(s, job.MonitorStale), never)
+		if err != nil {
+			return err
+		}
+		return append(append(relay, h.monitor(s).Run, h.lookout(s).Run), append(alerting, probes...)...).run(ctx)
 	})
 }

@@ -29,6 +29,12 @@ func (workCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
+		probes, err := h.probes(ctx, s, leased(s), p.draining.Load)
+		if err != nil {
+			p.close()
+			return err
+		}
+		p.services = append(p.services, probes...)
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "directories", catalog.Len())
 		defer h.log.InfoContext(ctx, "stopped")
 		return p.run(ctx)

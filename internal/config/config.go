@@ -26,6 +26,7 @@ type Config struct {
 
 	Bind           string
 	Port           int            // zero: any free one
+	ProbeAddress   string         // of processes without an API; empty: they answer nowhere
 	PublicURL      string         // empty: no links
 	TrustedProxies []netip.Prefix // empty: nobody's forwarded header counts
 	TrustedHops    int            // zero: proxies are not trusted by their number

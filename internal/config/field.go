@@ -168,6 +168,17 @@ func address(at func(*Config) *string) field {
 	}, itself)
 }
 
+// listening takes an address of this machine and a port.
+func listening(at func(*Config) *string) field {
+	return newField("an IP address and a port, such as 127.0.0.1:9090 or 0.0.0.0:9090", at, func(s string) (string, error) {
+		a, err := netip.ParseAddrPort(s)
+		if err != nil {
+			return "", errWant
+		}
+		return a.String(), nil
+	}, itself)
+}
+
 // link takes a URL with a host.
 func link(at func(*Config) *string, schemes ...string) field {
 	want := "a URL that begins with " + strings.Join(schemes, ":// or ") + "://"

@@ -68,6 +68,11 @@ var Settings = []Setting{
 		field:   whole(func(c *Config) *int { return &c.Port }, 0, 65535),
 	},
 	{
+		Name: "PROBE_ADDRESS", Group: "HTTP",
+		Meaning: "Where a process without an API (work, stale-monitor, dlq-monitor) answers /livez, /readyz and /metrics, and where health asks it. Not set: nowhere. api and all answer at PORT.",
+		field:   listening(func(c *Config) *string { return &c.ProbeAddress }),
+	},
+	{
 		Name: "PUBLIC_URL", Group: "HTTP",
 		Meaning: "Where people reach this installation. Links in alerts appear only when it is set.",
 		field:   link(func(c *Config) *string { return &c.PublicURL }, "https", "http"),

@@ -69,6 +69,7 @@ const (
 	EventChannelUp           = "alert.channel_up"
 	EventOrphanFound         = "orphan.found"
 	EventMonitorSilent       = "monitor.silent"
+	EventHealth              = "health.trouble"   // a service is not up, for long enough
 	EventLimiterDegraded     = "limiter.degraded" // the rate limiter works without its store, or has it again
 )
 

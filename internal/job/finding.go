@@ -62,6 +62,10 @@ const (
 // monitor.
 const MonitorSilent = "monitor_silent"
 
+// ServiceNotUp is the kind of finding that a service is not up. Subject: the service, as
+// health names it.
+const ServiceNotUp = "service"
+
 // Text is the finding in one sentence, for people.
 func (f Finding) Text() string {
 	switch f.Kind {
@@ -79,6 +83,8 @@ func (f Finding) Text() string {
 		return fmt.Sprintf("nobody will ask %s what became of a post for order %s, which is %s", f.Directory, f.OrderID, f.Cause)
 	case OrphanUnbalanced:
 		return fmt.Sprintf("the directories of order %s do not add up: %s", f.Subject, f.Cause)
+	case ServiceNotUp:
+		return fmt.Sprintf("there is trouble with the %s: %s", f.Subject, f.Cause)
 	case MonitorSilent:
 		return fmt.Sprintf("the %s monitor does not look any more: %s", f.Subject, f.Cause)
 	}

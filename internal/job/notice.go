@@ -56,6 +56,7 @@ const (
 	AlertQueueBlind      = "queue_blind"      // the dead letter queue cannot be looked at
 	AlertLettersExpiring = "letters_expiring" // retention is about to delete dead letters
 	AlertBooks           = "books"            // sums that must balance do not
+	AlertHealth          = "health"           // a service is not up that no other kind speaks of
 	AlertLimiter         = "limiter"          // the rate limiter works without its store
 	AlertShortfall       = "shortfall"        // fewer directories than the customer bought
 	AlertChannelDown     = "channel_down"     // an alert channel refuses, or cannot be reached

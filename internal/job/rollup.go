@@ -49,5 +49,7 @@ const (
 	FactCompleted      = "jobs_completed"      // label: the kind
 	FactFailed         = "jobs_failed"         // dead letters that a worker ended; label: the kind
 	FactDecisions      = "ratelimit_decisions" // of the rate limiter; label: policy/outcome/source
+	FactHealth         = "health_seconds"      // seconds in which a service was so; label: service/status, or overall/verdict
+	FactHealthChanges  = "health_changes"      // label: the same, of what it became
 	FactCompletedWorth = "completed_cents"     // value of the completed jobs, canaries left out; label: the kind
 )

@@ -45,6 +45,7 @@ type Metrics struct {
 	hintsHeld                             prometheus.Gauge
 
 	limits limitMetrics
+	health healthMetrics
 }
 
 // Family describes one metric, for docs/telemetry.md.
@@ -107,6 +108,7 @@ func NewMetrics() *Metrics {
 
 	m.addLimits()
 	m.addAlerts()
+	m.addHealth()
 
 	// A counter that is there from the start shows its first increase.
 	for _, s := range directory.SubmissionStates {

@@ -36,17 +36,17 @@ var (
 func (c *Client) DeadLetters(url string) *DeadLetters { return &DeadLetters{c.Queue(url)} }
 
 // Depth counts the messages by the queue's attributes.
-func (d *DeadLetters) Depth(ctx context.Context) (queue.Depth, error) {
+func (q *Queue) Depth(ctx context.Context) (queue.Depth, error) {
 	const visible, inFlight, delayed = types.QueueAttributeNameApproximateNumberOfMessages,
 		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible, types.QueueAttributeNameApproximateNumberOfMessagesDelayed
-	a, err := d.attributes(ctx, visible, inFlight, delayed)
+	a, err := q.attributes(ctx, visible, inFlight, delayed)
 	if err != nil {
 		return queue.Depth{}, err
 	}
 	var depth queue.Depth
 	for name, n := range map[types.QueueAttributeName]*int64{visible: &depth.Visible, inFlight: &depth.InFlight, delayed: &depth.Delayed} {
 		if *n, err = strconv.ParseInt(a[string(name)], 10, 64); err != nil {
-			return queue.Depth{}, fmt.Errorf("count the messages of %s: %s is %q, no number", d.name, name, a[string(name)])
+			return queue.Depth{}, fmt.Errorf("count the messages of %s: %s is %q, no number", q.name, name, a[string(name)])
 		}
 	}
 	return depth, nil
