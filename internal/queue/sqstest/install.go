@@ -1,106 +1,22 @@
 package sqstest
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
-	"syscall"
+
+	"github.com/directorybolt/directorybolt/internal/nodetest"
 )
 
 //go:embed emulators
 var emulators embed.FS
 
 // installed is the directory where the emulators are, installing them when they are
-// not. Its name changes with what is to be installed; test processes that begin at
-// once take turns.
+// not.
 var installed = sync.OnceValues(func() (string, error) {
-	if _, err := exec.LookPath("npm"); err != nil {
-		return "", errors.New("node and npm are needed, Node.js 20 or newer; on Debian: apt-get install -y nodejs npm")
-	}
-	name, err := fingerprint()
+	files, err := fs.Sub(emulators, "emulators")
 	if err != nil {
 		return "", err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
-	dir := filepath.Join(cache, "directorybolt-test", "sqs-emulators-"+name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	done := filepath.Join(dir, "done")
-	if _, err := os.Stat(done); err == nil {
-		return dir, nil
-	}
-	if err := install(dir); err != nil {
-		return "", err
-	}
-	return dir, os.WriteFile(done, nil, 0o644)
+	return nodetest.Install("sqs-emulators", files)
 })
-
-// install unpacks what is embedded and fetches the packages, whose hashes the lock
-// file holds.
-func install(dir string) error {
-	sub, err := fs.Sub(emulators, "emulators")
-	if err != nil {
-		return err
-	}
-	err = fs.WalkDir(sub, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(sub, path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, path), text, 0o644)
-	})
-	if err != nil {
-		return fmt.Errorf("unpack the emulators' package.json: %w", err)
-	}
-	npm := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	npm.Dir = dir
-	if out, err := npm.CombinedOutput(); err != nil {
-		return fmt.Errorf("install the SQS emulators with npm ci in %s: %w\n%s", dir, err, out)
-	}
-	return nil
-}
-
-// fingerprint tells versions of the embedded files apart.
-func fingerprint() (string, error) {
-	h := sha256.New()
-	err := fs.WalkDir(emulators, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(emulators, path)
-		fmt.Fprintf(h, "%s %d\n%s", path, len(text), text)
-		return err
-	})
-	return hex.EncodeToString(h.Sum(nil))[:12], err
-}
-
-// lock waits for the lock of a file. It ends with the process, too.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() { _ = f.Close() }, nil
-}
