@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
 )
@@ -41,6 +43,9 @@ const (
 	policyWorker    = "worker"
 	policyProbe     = "probe" // who shows nothing is not counted: the answer costs nothing
 )
+
+// open reports whether anybody may ask.
+func (rt route) open() bool { return slices.Contains(rt.who, public) }
 
 // check refuses who may not ask.
 func (rt route) check(who auth.Identity) error {
@@ -102,10 +107,33 @@ func (s *server) cookieName() string {
 }
 
 // identify says who asks. Who shows a key that proves nothing is refused, also where
-// he need not have shown one: he believes to be somebody.
+// he need not have shown one: he believes to be somebody. A browser shows its cookie
+// by itself: one that is over makes him nobody, who may sign in again.
 func (s *server) identify(r *http.Request) (auth.Identity, proof, error) {
-	text, given := bearer(r)
-	if given {
+	who, proved, err := s.prove(r)
+	if proved == byCookie && errors.Is(err, auth.ErrRefused) {
+		return auth.Identity{}, byNothing, nil
+	}
+	return who, proved, err
+}
+
+// identifyTimeout is how long a route that is open to anybody waits to learn who asks.
+const identifyTimeout = 500 * time.Millisecond
+
+// identifyAnybody says who asks where anybody may. The store that would know may be
+// what is wrong: then it is anybody.
+func (s *server) identifyAnybody(r *http.Request) (auth.Identity, proof, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), identifyTimeout)
+	defer cancel()
+	who, proved, err := s.identify(r.WithContext(ctx))
+	if err != nil && !errors.Is(err, auth.ErrRefused) {
+		return auth.Identity{}, byNothing, nil
+	}
+	return who, proved, err
+}
+
+func (s *server) prove(r *http.Request) (auth.Identity, proof, error) {
+	if text, given := bearer(r); given {
 		who, err := s.Keys.Verify(r.Context(), text)
 		return who, byKey, err
 	}

@@ -1,16 +1,12 @@
 package api
 
 import (
-	"context"
-	"errors"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/directorybolt/directorybolt/internal/auth"
 )
 
 // Health is how the installation is. Anybody learns the verdict and the status of each
@@ -158,20 +154,4 @@ func (h Health) standard() standardHealth {
 		s.Checks[key] = []standardCheck{c}
 	}
 	return s
-}
-
-// probeTimeout bounds who asks for the health: who cannot be known in that time is
-// anybody.
-const probeTimeout = 500 * time.Millisecond
-
-// identifyProber says who probes. The store that would know may be what is wrong: then it
-// is anybody.
-func (s *server) identifyProber(r *http.Request) (auth.Identity, proof, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
-	defer cancel()
-	who, proved, err := s.identify(r.WithContext(ctx))
-	if err != nil && !errors.Is(err, auth.ErrRefused) {
-		return auth.Identity{}, byNothing, nil
-	}
-	return who, proved, err
 }

@@ -125,7 +125,7 @@ func TestHealthAnswersThoughNobodyCanTellWhoAsks(t *testing.T) {
 	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "no answer") || !strings.Contains(w.Body.String(), `"database":{"status":"down"}`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if took := time.Since(begun); took > 10*probeTimeout {
+	if took := time.Since(begun); took > 10*identifyTimeout {
 		t.Errorf("it took %s", took)
 	}
 }

@@ -116,3 +116,39 @@ func TestEverythingButProbesIsCounted(t *testing.T) {
 		t.Errorf("counted %v, want %d under public", asked, want)
 	}
 }
+
+// sheet is a page at /.
+type sheet struct{ *counting }
+
+func (sheet) Has(path string) bool { return path == "/" }
+
+func (s sheet) ServeHTTP(http.ResponseWriter, *http.Request) { (*s.counting)["served"]++ }
+
+func TestPagesAreCountedByWhoseTheyAreAndServedWithoutAStore(t *testing.T) {
+	o := newOffice(t)
+	asked := counting{}
+	h := New(Deps{Ready: func(context.Context) error { return nil }, Store: o.store, Keys: auth.NewVerifier(o.store, o.store), Limiter: asked, Pages: sheet{&asked}})
+	ask := func(method, path, key string) int {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(method, path, nil)
+		if key != "" {
+			r.Header.Set("Authorization", "Bearer "+key)
+		}
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	ask(http.MethodGet, "/", "")
+	ask(http.MethodGet, "/", o.keys[auth.Staff])
+	if got := ask(http.MethodPost, "/", ""); got != http.StatusMethodNotAllowed {
+		t.Errorf("POST: status %d", got)
+	}
+	if got := ask(http.MethodGet, "/nowhere", ""); got != http.StatusNotFound {
+		t.Errorf("no page: status %d", got)
+	}
+	if err := o.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ask(http.MethodGet, "/", o.keys[auth.Admin])
+	if asked["served"] != 3 || asked[policyPublic] != 4 || asked[policyStaff] != 1 {
+		t.Errorf("asked and served: %v", asked)
+	}
+}

@@ -82,6 +82,13 @@ type Metrics interface {
 	LeaseLost(kind string)
 }
 
+// Pages is what people see in a browser.
+type Pages interface {
+	http.Handler
+	// Has reports whether there is a page, or a part of one, at a path.
+	Has(path string) bool
+}
+
 // Deps is what the api is built from.
 type Deps struct {
 	// Ready reports why work cannot be done: the database does not answer, or its
@@ -110,6 +117,7 @@ type Deps struct {
 	Limiter Limiter       // nil: nobody is limited
 	Metrics Metrics       // nil: nobody hears
 	Health  func() Health // how the installation is, at once; nil: nobody looks
+	Pages   Pages         // nil: none
 }
 
 // server answers the routes.
@@ -122,7 +130,7 @@ type server struct {
 	sameOrigin *http.CrossOriginProtection
 }
 
-// New returns the handler: probes for machines, and /api/. It panics when a route
+// New returns the handler: probes for machines, /api/, and pages. It panics when a route
 // names nobody who may ask it, which is a fault of this package.
 func New(d Deps) http.Handler {
 	d.Lease, d.Heartbeat = cmp.Or(d.Lease, 20*time.Second), cmp.Or(d.Heartbeat, 5*time.Second)
@@ -137,6 +145,9 @@ func New(d Deps) http.Handler {
 	}
 	if d.Metrics == nil {
 		d.Metrics = unheard{}
+	}
+	if d.Pages == nil {
+		d.Pages = pageless{}
 	}
 	p := &probes{deps: d}
 	mux := http.NewServeMux()
@@ -155,10 +166,16 @@ func New(d Deps) http.Handler {
 }
 
 // front keeps the mux from answering by itself, uncounted: with a redirect to how a
-// path should have been written, or that there is nothing.
+// path should have been written, or that there is nothing. Pages come before it; who
+// signed in has his own count of them.
 func (s *server) front(mux *http.ServeMux) http.Handler {
 	elsewhere := s.serve(route{path: "unknown", who: anybody, policy: policyPublic, handle: unrouted(mux)})
+	pages := s.serve(route{method: http.MethodGet, path: "page", who: anybody, handle: s.page})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.Pages.Has(r.URL.Path) {
+			pages.ServeHTTP(w, r)
+			return
+		}
 		_, pattern := mux.Handler(r)
 		if pattern == "" || pattern == r.URL.Path+"/" || !clean(r.URL.Path) {
 			elsewhere.ServeHTTP(w, r)
@@ -166,6 +183,16 @@ func (s *server) front(mux *http.ServeMux) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// page answers a page or a part of one.
+func (s *server) page(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return refuse(http.StatusMethodNotAllowed, codeMethodNotAllowed, "%s is not allowed here; allowed: GET, HEAD", r.Method)
+	}
+	s.Pages.ServeHTTP(w, r)
+	return nil
 }
 
 // clean reports whether a path has no part that a mux would take out.
@@ -250,8 +277,8 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, rt route) error {
 		return refuse(http.StatusRequestURITooLong, codeURLTooLong, "the URL has more than %d bytes", maxURL)
 	}
 	identify := s.identify
-	if rt.policy == policyProbe {
-		identify = s.identifyProber
+	if rt.open() {
+		identify = s.identifyAnybody
 	}
 	who, proved, err := identify(r)
 	for _, policy := range rt.policies(who) {
@@ -313,6 +340,10 @@ func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 type unlimited struct{}
 
 func (unlimited) Allow(http.ResponseWriter, *http.Request, string, string) bool { return true }
+
+type pageless struct{ http.Handler }
+
+func (pageless) Has(string) bool { return false }
 
 type unheard struct{}
 

@@ -31,6 +31,15 @@ func TestABrowserSignsInAndOut(t *testing.T) {
 	o.ask("", "POST", "/api/session", `{"key":"dbk_live_no"}`).refused(http.StatusUnauthorized, codeUnauthenticated)
 }
 
+// A browser shows its cookie by itself, and no script can take it away: whoever holds
+// one that is over would be kept out of everything, also of signing in.
+func TestASessionThatIsOverKeepsNobodyOut(t *testing.T) {
+	o := newOffice(t)
+	o.ask("", "DELETE", "/api/session", "", "Cookie", sessionCookie+"=over").is(http.StatusNoContent)
+	o.ask("", "POST", "/api/session", `{"key":"`+o.keys[auth.Staff]+`"}`, "Cookie", sessionCookie+"=over").is(http.StatusCreated)
+	o.ask("", "GET", "/api/orders", "", "Cookie", sessionCookie+"=over").refused(http.StatusUnauthorized, codeUnauthenticated)
+}
+
 func TestAdminsMakeAndRevokeKeys(t *testing.T) {
 	o := newOffice(t)
 	admin := o.keys[auth.Admin]

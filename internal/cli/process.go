@@ -16,6 +16,7 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/api"
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/dashboard"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/health"
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -116,6 +117,7 @@ func cause(err error) error {
 // http serves on ln.
 func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.Catalog, limits *limits, watch *health.Monitor) []func(ctx context.Context) error {
 	keys := auth.NewVerifier(s, s)
+	secure := strings.HasPrefix(h.config.PublicURL, "https:")
 	handler := api.New(api.Deps{
 		Ready:       readiness(s),
 		Draining:    p.draining.Load,
@@ -124,7 +126,8 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 		Keys:        keys,
 		Catalog:     catalog,
 		Stall:       h.config.StallAfter(),
-		Secure:      strings.HasPrefix(h.config.PublicURL, "https:"),
+		Secure:      secure,
+		Pages:       dashboard.New(secure),
 		Limiter:     limits,
 		Metrics:     h.metrics,
 		Lease:       h.config.Lease,
