@@ -40,14 +40,20 @@ func limitedStack(t *testing.T, dialect, rates string, patience time.Duration) *
 // statement that takes long must not pass for an outage.
 const unhurried = 10 * time.Second
 
-// serve starts an API process and returns where it answers.
+// serve starts an API process with the catalog of the examples.
 func (s *stack) serve() (p *process, url string) {
 	s.t.Helper()
 	path, err := filepath.Abs("../../examples/catalog.yaml")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p = s.start("api", "--catalog", path)
+	return s.api("--catalog", path)
+}
+
+// api starts an API process and returns where it answers.
+func (s *stack) api(args ...string) (p *process, url string) {
+	s.t.Helper()
+	p = s.start(append([]string{"api"}, args...)...)
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		p.alive()
 		for line := range bytes.Lines(p.output()) {

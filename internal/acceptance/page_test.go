@@ -1,0 +1,255 @@
+package acceptance
+
+import (
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/sandbox"
+)
+
+// pageStack is an installation with a sandbox of directories, an API process, and no
+// worker yet.
+func pageStack(t *testing.T, slow float64, settings ...string) (s *stack, url string) {
+	t.Helper()
+	s = newStack(t, "sqlite")
+	for i := 0; i < len(settings); i += 2 {
+		s.set(settings[i], settings[i+1])
+	}
+	s.useSandbox(newSandbox(t, sandbox.Config{Scale: slow}))
+	_, url = s.api()
+	return s, url
+}
+
+// key makes a key to the API.
+func (s *stack) key(role string, more ...string) (text, id string) {
+	s.t.Helper()
+	text = strings.TrimSpace(string(s.run(append([]string{"keys", "create", "--role", role, "--name", "ann the " + role}, more...)...)))
+	return text, strings.Split(strings.TrimPrefix(text, "dbk_live_"), "_")[0]
+}
+
+// figure is the number of directories that an order's page says are done.
+func (b *browser) figure() int {
+	b.t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(b.text(".count strong")))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// Staff signs in, sees every part, and watches an order until it is through, in one
+// visit: the page is never loaded again.
+func TestStaffSeesEveryPartAndAnOrderLive(t *testing.T) {
+	t.Parallel()
+	s, url := pageStack(t, 2, "SUBMIT_CONCURRENCY", "1")
+	first := s.submit(1, "starter")
+	text, id := s.key("staff")
+	b := newBrowser(t)
+
+	b.open(url)
+	b.sees("h1", "Sign in")
+	b.accessible("sign in")
+	b.types("#key", "dbk_live_nonsense")
+	b.sees("#key-trouble", "This key does not work")
+	b.types("#key", text)
+	b.sees("#sign-out", "Sign out")
+	eval[int](b, "window.visit = 1")
+	for _, name := range []string{"Health", "Orders", "Queue", "Workers", "Stale jobs", "Dead letters"} {
+		b.sees("#nav", name)
+	}
+
+	b.follow("Workers")
+	b.sees(".empty", "No worker runs")
+	b.follow("Queue")
+	b.sees("tbody", "order", "pending", "Starter", "$149.00")
+	b.accessible("queue")
+	b.follow("Orders")
+	b.click("tbody a")
+	b.sees("h1", "Order")
+	b.sees(".count", "0 of 50 directories done")
+
+	worker := s.start("work")
+	before := b.figure()
+	b.await("the order to move", func() bool { return b.figure() > before })
+	before = b.figure()
+	b.await("the order to move further", func() bool { return b.figure() > before })
+	b.accessible("order under way")
+	b.await("the order to end", func() bool { return strings.Contains(b.text(".facts"), "completed") })
+	b.sees("#say", "completed")
+	b.sees("tbody", "submitted")
+	b.click(".history summary")
+	b.sees(".story", "order.created", "job.claimed", "job.completed")
+	b.accessible("order completed")
+	if j := s.job(first); j.State != job.Completed {
+		t.Errorf("the order is %s", j.State)
+	}
+
+	b.follow("Workers")
+	b.sees("tbody", "running", "order")
+	b.accessible("workers")
+
+	// A worker that is killed leaves its job behind: here no monitor takes it back.
+	second := s.submit(2, "starter")
+	s.awaitRunning(second, worker)
+	worker.kill()
+	b.follow("Stale jobs")
+	b.sees("tbody", "order", second.String()[:8])
+	b.accessible("stale jobs")
+
+	b.follow("Health")
+	b.sees(".body")
+	b.accessible("health")
+	b.follow("Dead letters")
+	b.sees(".body")
+	b.accessible("dead letters")
+
+	if got := eval[int](b, "window.visit ?? 0"); got != 1 {
+		t.Error("the page was loaded again")
+	}
+	b.quiet(401, 404, 503)
+
+	// Whoever loses his key is told so where he stands, and goes on from there.
+	b.follow("Workers")
+	s.run("keys", "revoke", id, "--reason", "ann left")
+	b.sees(".notice", "Your session is over")
+	again, _ := s.key("admin")
+	b.types("#key", again)
+	b.sees("h1", "Workers")
+	b.click("#sign-out")
+	b.sees("h1", "Sign in")
+	b.quiet(401, 404)
+}
+
+func TestACustomerSeesItsOrdersAndNothingElse(t *testing.T) {
+	t.Parallel()
+	s, url := pageStack(t, 0.3)
+	mine := s.submit(1, "starter")
+	theirs := s.submit(2, "starter")
+	text, _ := s.key("customer", "--customer", "owner1@harbour-bakery-1.com")
+	b := newBrowser(t)
+	b.size(390, 844)
+	b.signIn(url, text)
+	b.sees("h1", "Orders")
+	b.sees("tbody", mine.String()[:8])
+	if got := b.text("#nav"); strings.Contains(got, "Workers") || strings.Contains(got, "Dead letters") || !strings.Contains(got, "Orders") {
+		t.Errorf("the navigation has %q", got)
+	}
+	if got := eval[int](b, "document.querySelectorAll('tbody tr').length"); got != 1 {
+		t.Errorf("sees %d orders", got)
+	}
+	b.open(url + "/#/workers")
+	b.sees("h1", "Not for your role")
+	b.open(url + "/#/orders/" + theirs.String())
+	b.sees(".problem", "There is no such order")
+	b.open(url + "/#/nowhere")
+	b.sees("h1", "There is no such page")
+	b.open(url + "/#/orders/" + mine.String())
+	b.sees(".count", "0 of 50")
+	if b.text(".history") != "" {
+		t.Error("a customer is offered the history of staff")
+	}
+	b.quiet(401, 404)
+}
+
+// What the server refuses is told in words, with what to do, and passes by itself.
+func TestTroublesAreToldInWords(t *testing.T) {
+	t.Run("too many requests", func(t *testing.T) {
+		t.Parallel()
+		s, url := pageStack(t, 0.3, "RATE_LIMITS", "staff=40/15s")
+		text, _ := s.key("staff")
+		b := newBrowser(t)
+		b.signIn(url, text)
+		b.follow("Workers")
+		// Another program with the same key uses up what there is.
+		b.await("the limit", func() bool {
+			return eval[int](b, "fetch('/api/workers').then((r) => r.status)") == 429
+		})
+		b.follow("Queue")
+		b.sees(".problem", "Too many requests", "goes on by itself")
+		b.accessible("too many requests")
+		b.sees(".empty", "No job is in this state")
+		if got := b.text(".problem"); got != "" {
+			t.Errorf("it passed, and still says %q", got)
+		}
+		b.quiet(401, 404, 429)
+	})
+	t.Run("our fault", func(t *testing.T) {
+		t.Parallel()
+		s, url := pageStack(t, 0.3)
+		text, _ := s.key("staff")
+		b := newBrowser(t)
+		b.signIn(url, text)
+		b.follow("Workers")
+		b.sees(".empty", "No worker runs")
+		s.alter("ALTER TABLE workers RENAME TO workers_away")
+		b.sees(".problem", "It went wrong on our side", "Request")
+		b.accessible("our fault")
+		s.alter("ALTER TABLE workers_away RENAME TO workers")
+		b.await("the trouble to pass", func() bool { return b.text(".problem") == "" })
+		b.quiet(401, 404, 500, 503)
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t, "sqlite")
+		s.useSandbox(newSandbox(t, sandbox.Config{Scale: 0.3}))
+		p, url := s.api()
+		text, _ := s.key("staff")
+		b := newBrowser(t)
+		b.signIn(url, text)
+		b.follow("Workers")
+		b.sees(".empty", "No worker runs")
+		p.kill()
+		b.sees(".problem", "No answer from the server")
+	})
+}
+
+// Text that others chose is text, whatever it looks like.
+func TestTextOfOthersStaysText(t *testing.T) {
+	t.Parallel()
+	s, url := pageStack(t, 0.3)
+	id := s.submit(1, "starter")
+	text, _ := s.key("staff")
+	const evil = `<img src=x onerror="window.hit=1"><script>window.hit=1</script>`
+	s.alter(`UPDATE jobs SET package = '` + evil + `' WHERE id = '` + id.String() + `'`)
+	b := newBrowser(t)
+	b.signIn(url, text)
+	b.follow("Queue")
+	b.sees("tbody", "<img src=x")
+	b.follow("Orders")
+	b.click("tbody a")
+	b.sees(".facts", "<script>")
+	if eval[bool](b, "'hit' in window || document.querySelector('main img, main script') !== null") {
+		t.Error("text became markup")
+	}
+	b.quiet(401, 404)
+
+	// The policy would have held, too.
+	blocked := eval[string](b, `(() => { try { document.body.innerHTML = '<b>x</b>'; return 'parsed' } catch (e) { return e.name } })()`)
+	if blocked != "TypeError" {
+		t.Errorf("markup was %s", blocked)
+	}
+	eval[int](b, `(() => { const s = document.createElement('link'); s.rel = 'stylesheet'; s.href = 'https://example.org/x.css'; document.head.append(s); return 1 })()`)
+	b.await("the browser to complain", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return strings.Contains(fmt.Sprint(b.faults), "Content Security Policy")
+	})
+}
+
+// alter changes the SQLite file beside the processes.
+func (s *stack) alter(statement string) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dataDir, "directorybolt.db")+"?_pragma=busy_timeout(30000)")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(s.t.Context(), statement); err != nil {
+		s.t.Fatal(err)
+	}
+}
