@@ -37,9 +37,9 @@ export function outward(address, text = address) {
 
 // table returns an element and how to show items in it. Rows keep their place in the
 // document while their item is the same, so that focus and selection survive. A column
-// is {name, cell(item), number?}; key(item) tells items apart.
-//
-// The roles are said again because narrow screens show rows as blocks.
+// is {name, cell(item)}, and number or wide for what it holds; the first names the item,
+// the second tells its state, so that both need no name where a row is a block, as on
+// narrow screens. Because of these the roles are said again. key(item) tells items apart.
 export function table({ label, columns, key }) {
   const head = el('tr', { role: 'row' }, columns.map((c) => el('th', { role: 'columnheader', scope: 'col', class: c.number && 'number' }, c.name)));
   const body = el('tbody', { role: 'rowgroup' });
@@ -53,7 +53,7 @@ export function table({ label, columns, key }) {
       const text = JSON.stringify(item);
       let row = rows.get(id);
       if (!row || row.text !== text) {
-        const tr = el('tr', { role: 'row' }, columns.map((c) => el('td', { role: 'cell', 'data-label': c.name, class: c.number && 'number' }, el('div', {}, c.cell(item)))));
+        const tr = el('tr', { role: 'row' }, columns.map((c) => el('td', { role: 'cell', 'data-label': c.name, class: c.number ? 'number' : c.wide && 'wide' }, el('div', {}, c.cell(item)))));
         row?.tr.replaceWith(tr);
         row = { tr, text };
       }

@@ -35,7 +35,8 @@ export function say(text) {
 // problemBox tells of a problem: what, what to do, and what finds it in the log.
 export function problemBox(problem, again = 0) {
   const { title, advice } = explain(problem);
-  return el('div', { class: 'problem', role: 'alert', 'data-code': problem.code },
+  const mild = ['NOT_AVAILABLE', 'RATE_LIMITED'].includes(problem.code);
+  return el('div', { class: `problem ${mild ? 'mild' : ''}`, role: 'alert', 'data-code': problem.code },
     el('h2', {}, title),
     advice && el('p', {}, advice),
     problem.detail && el('p', { class: 'detail' }, `The server says: ${capital(problem.detail)}.`),

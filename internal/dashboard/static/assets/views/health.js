@@ -40,7 +40,7 @@ export function health(main) {
       ...(may(staff) ? [
         { name: 'Answers in', number: true, cell: latency },
         { name: 'Since', cell: (s) => when(s.since) },
-        { name: 'Detail', cell: (s) => [capital(s.detail ?? ''), s.remedy && el('p', { class: 'detail' }, capital(s.remedy))] },
+        { name: 'Detail', wide: true, cell: (s) => [capital(s.detail ?? ''), s.remedy && el('p', { class: 'detail' }, capital(s.remedy))] },
       ] : []),
     ],
   });

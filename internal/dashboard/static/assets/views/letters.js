@@ -17,12 +17,12 @@ export const letters = (main) => list(main, {
   key: (l) => l.id,
   columns: [
     { name: 'Letter', cell: name },
-    { name: 'Cause', cell: (l) => el('span', { class: 'cause' }, capital(l.cause ?? ''), ' ', badge('wait', word(l.class))) },
+    { name: 'Fate', cell: (l) => badge(l.fate || 'open') },
+    { name: 'Cause', wide: true, cell: (l) => el('span', { class: 'cause' }, capital(l.cause ?? ''), ' ', badge('wait', word(l.class))) },
     { name: 'Died', cell: (l) => since(l.at) },
     { name: 'Attempts', number: true, cell: (l) => l.attempts },
     { name: 'Value', number: true, cell: (l) => money(l.value_cents) },
-    { name: 'Fate', cell: (l) => badge(l.fate || 'open') },
-    { name: 'To look closer', cell: (l) => code(`directorybolt dlq show ${l.job_id ?? l.id}`) },
+    { name: 'To look closer', wide: true, cell: (l) => code(`directorybolt dlq show ${l.job_id ?? l.id}`) },
   ],
 }).stop;
 

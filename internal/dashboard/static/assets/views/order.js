@@ -88,7 +88,7 @@ function columns(names) {
   return [
     { name: 'Directory', cell: (r) => names.of(r.directory) },
     { name: 'Outcome', cell: (r) => [badge(r.state), r.replaced && [' ', badge('replaced')]] },
-    { name: 'Listing or reason', cell: outcome },
+    { name: 'Listing or reason', wide: true, cell: outcome },
     { name: 'Tries', number: true, cell: (r) => r.tries },
     { name: 'Changed', cell: (r) => when(r.updated_at) },
   ];
