@@ -14,15 +14,16 @@ import (
 
 // pageStack is an installation with a sandbox of directories, an API process, and no
 // worker yet.
-func pageStack(t *testing.T, slow float64, settings ...string) (s *stack, url string) {
+func pageStack(t *testing.T, slow float64, settings ...string) (s *stack, p *process, url string) {
 	t.Helper()
 	s = newStack(t, "sqlite")
+	s.set("RATE_LIMIT_TIMEOUT", unhurried.String()) // who signs in must be counted
 	for i := 0; i < len(settings); i += 2 {
 		s.set(settings[i], settings[i+1])
 	}
 	s.useSandbox(newSandbox(t, sandbox.Config{Scale: slow}))
-	_, url = s.api()
-	return s, url
+	p, url = s.api()
+	return s, p, url
 }
 
 // key makes a key to the API.
@@ -46,7 +47,7 @@ func (b *browser) figure() int {
 // visit: the page is never loaded again.
 func TestStaffSeesEveryPartAndAnOrderLive(t *testing.T) {
 	t.Parallel()
-	s, url := pageStack(t, 2, "SUBMIT_CONCURRENCY", "1")
+	s, _, url := pageStack(t, 2, "SUBMIT_CONCURRENCY", "1")
 	first := s.submit(1, "starter")
 	text, id := s.key("staff")
 	b := newBrowser(t)
@@ -127,7 +128,7 @@ func TestStaffSeesEveryPartAndAnOrderLive(t *testing.T) {
 
 func TestACustomerSeesItsOrdersAndNothingElse(t *testing.T) {
 	t.Parallel()
-	s, url := pageStack(t, 0.3)
+	s, _, url := pageStack(t, 0.3)
 	mine := s.submit(1, "starter")
 	theirs := s.submit(2, "starter")
 	text, _ := s.key("customer", "--customer", "owner1@harbour-bakery-1.com")
@@ -160,7 +161,7 @@ func TestACustomerSeesItsOrdersAndNothingElse(t *testing.T) {
 func TestTroublesAreToldInWords(t *testing.T) {
 	t.Run("too many requests", func(t *testing.T) {
 		t.Parallel()
-		s, url := pageStack(t, 0.3, "RATE_LIMITS", "staff=40/15s")
+		s, _, url := pageStack(t, 0.3, "RATE_LIMITS", "staff=40/15s")
 		text, _ := s.key("staff")
 		b := newBrowser(t)
 		b.signIn(url, text)
@@ -180,7 +181,7 @@ func TestTroublesAreToldInWords(t *testing.T) {
 	})
 	t.Run("our fault", func(t *testing.T) {
 		t.Parallel()
-		s, url := pageStack(t, 0.3)
+		s, _, url := pageStack(t, 0.3)
 		text, _ := s.key("staff")
 		b := newBrowser(t)
 		b.signIn(url, text)
@@ -195,9 +196,7 @@ func TestTroublesAreToldInWords(t *testing.T) {
 	})
 	t.Run("nobody there", func(t *testing.T) {
 		t.Parallel()
-		s := newStack(t, "sqlite")
-		s.useSandbox(newSandbox(t, sandbox.Config{Scale: 0.3}))
-		p, url := s.api()
+		s, p, url := pageStack(t, 0.3)
 		text, _ := s.key("staff")
 		b := newBrowser(t)
 		b.signIn(url, text)
@@ -211,7 +210,7 @@ func TestTroublesAreToldInWords(t *testing.T) {
 // Text that others chose is text, whatever it looks like.
 func TestTextOfOthersStaysText(t *testing.T) {
 	t.Parallel()
-	s, url := pageStack(t, 0.3)
+	s, _, url := pageStack(t, 0.3)
 	id := s.submit(1, "starter")
 	text, _ := s.key("staff")
 	const evil = `<img src=x onerror="window.hit=1"><script>window.hit=1</script>`

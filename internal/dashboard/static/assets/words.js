@@ -108,7 +108,7 @@ export function explain(p) {
     NOT_AVAILABLE: ['Not available on this server', 'Its version does not answer this question yet.'],
     JOB_NOT_FOUND: ['There is no such order', 'Look at the id: it may be cut, or the order may be another customer’s.'],
     NOT_FOUND: ['There is no such thing', 'Look at the address, or go back to the list.'],
-    RATE_LIMITED: ['Too many requests', `The page waits${p.retryAfter ? ` ${count(p.retryAfter, 'second')}` : ''} and goes on by itself. Other tabs and programs with the same key count too.`],
+    RATE_LIMITED: ['Too many requests', 'The page goes on by itself. Other tabs and programs with the same key count too.'],
     UNAVAILABLE: ['The server cannot answer for the moment', 'It is tried again by itself. The health page says what is missing.'],
     INTERNAL: ['It went wrong on our side', 'It is tried again by itself. If it stays so, tell whoever runs it the request’s id, which finds it in the log.'],
   };
