@@ -26,8 +26,8 @@ func pageStack(t *testing.T, slow float64, settings ...string) (s *stack, p *pro
 	return s, p, url
 }
 
-// key makes a key to the API.
-func (s *stack) key(role string, more ...string) (text, id string) {
+// keyFor makes a key to the API.
+func (s *stack) keyFor(role string, more ...string) (text, id string) {
 	s.t.Helper()
 	text = strings.TrimSpace(string(s.run(append([]string{"keys", "create", "--role", role, "--name", "ann the " + role}, more...)...)))
 	return text, strings.Split(strings.TrimPrefix(text, "dbk_live_"), "_")[0]
@@ -49,7 +49,7 @@ func TestStaffSeesEveryPartAndAnOrderLive(t *testing.T) {
 	t.Parallel()
 	s, _, url := pageStack(t, 2, "SUBMIT_CONCURRENCY", "1")
 	first := s.submit(1, "starter")
-	text, id := s.key("staff")
+	text, id := s.keyFor("staff")
 	b := newBrowser(t)
 
 	b.open(url)
@@ -118,7 +118,7 @@ func TestStaffSeesEveryPartAndAnOrderLive(t *testing.T) {
 	b.follow("Workers")
 	s.run("keys", "revoke", id, "--reason", "ann left")
 	b.sees(".notice", "Your session is over")
-	again, _ := s.key("admin")
+	again, _ := s.keyFor("admin")
 	b.types("#key", again)
 	b.sees("h1", "Workers")
 	b.click("#sign-out")
@@ -131,7 +131,7 @@ func TestACustomerSeesItsOrdersAndNothingElse(t *testing.T) {
 	s, _, url := pageStack(t, 0.3)
 	mine := s.submit(1, "starter")
 	theirs := s.submit(2, "starter")
-	text, _ := s.key("customer", "--customer", "owner1@harbour-bakery-1.com")
+	text, _ := s.keyFor("customer", "--customer", "owner1@harbour-bakery-1.com")
 	b := newBrowser(t)
 	b.size(390, 844)
 	b.signIn(url, text)
@@ -162,7 +162,7 @@ func TestTroublesAreToldInWords(t *testing.T) {
 	t.Run("too many requests", func(t *testing.T) {
 		t.Parallel()
 		s, _, url := pageStack(t, 0.3, "RATE_LIMITS", "staff=40/15s")
-		text, _ := s.key("staff")
+		text, _ := s.keyFor("staff")
 		b := newBrowser(t)
 		b.signIn(url, text)
 		b.follow("Workers")
@@ -182,7 +182,7 @@ func TestTroublesAreToldInWords(t *testing.T) {
 	t.Run("our fault", func(t *testing.T) {
 		t.Parallel()
 		s, _, url := pageStack(t, 0.3)
-		text, _ := s.key("staff")
+		text, _ := s.keyFor("staff")
 		b := newBrowser(t)
 		b.signIn(url, text)
 		b.follow("Workers")
@@ -197,7 +197,7 @@ func TestTroublesAreToldInWords(t *testing.T) {
 	t.Run("nobody there", func(t *testing.T) {
 		t.Parallel()
 		s, p, url := pageStack(t, 0.3)
-		text, _ := s.key("staff")
+		text, _ := s.keyFor("staff")
 		b := newBrowser(t)
 		b.signIn(url, text)
 		b.follow("Workers")
@@ -212,7 +212,7 @@ func TestTextOfOthersStaysText(t *testing.T) {
 	t.Parallel()
 	s, _, url := pageStack(t, 0.3)
 	id := s.submit(1, "starter")
-	text, _ := s.key("staff")
+	text, _ := s.keyFor("staff")
 	const evil = `<img src=x onerror="window.hit=1"><script>window.hit=1</script>`
 	s.alter(`UPDATE jobs SET package = '` + evil + `' WHERE id = '` + id.String() + `'`)
 	b := newBrowser(t)
