@@ -147,6 +147,9 @@ func (o *office) ask(key, method, path, body string, headers ...string) answer {
 	if err != nil {
 		o.t.Fatal(err)
 	}
+	if err := promised().check(method, path, []byte(body), res.StatusCode, res.Header, data); err != nil {
+		o.t.Errorf("%s %s is not as /api/openapi.json tells: %v", method, path, err)
+	}
 	return answer{o.t, res.StatusCode, res.Header, data}
 }
 

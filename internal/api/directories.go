@@ -33,6 +33,11 @@ func directoryOf(d *directory.Directory) directoryView {
 	}
 }
 
+// directoriesQuery is what the catalog may be asked with.
+type directoriesQuery struct {
+	Active bool `query:"active"` // true: only those that get submissions now
+}
+
 // listDirectories answers the whole catalog: it has some hundreds of entries.
 func (s *server) listDirectories(w http.ResponseWriter, r *http.Request) error {
 	q := queryOf(r, "active")

@@ -1,11 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,9 +38,48 @@ const (
 	codeURLTooLong          = "URL_TOO_LONG"
 	codeUnsupportedMedia    = "UNSUPPORTED_MEDIA_TYPE"
 	codeIdempotencyMismatch = "IDEMPOTENCY_MISMATCH"
+	codeRateLimited         = "RATE_LIMITED" // answered by the middleware
 	codeInternal            = "INTERNAL"
 	codeUnavailable         = "UNAVAILABLE"
 )
+
+// meaning is what clients are told of a code.
+type meaning struct {
+	status int
+	says   string
+}
+
+// problems says what each code means, and with which status it comes.
+var problems = map[string]meaning{
+	codeInvalidRequest:      {400, "the body or a parameter is not what is wanted; detail says which"},
+	codeMissingCustomer:     {400, "it must be said which customer"},
+	codeInvalidProfile:      {400, "the business profile has faults; errors names each"},
+	codeUnknownPackage:      {400, "there is no such package"},
+	codeInvalidCursor:       {400, "the cursor is not one of ours; begin again without it"},
+	codeUnauthenticated:     {401, "no key, or one that proves nothing: unknown, revoked or expired"},
+	codeForbidden:           {403, "the key's role may not do this, or a page of another origin asked"},
+	codeNotFound:            {404, "there is no such thing"},
+	codeCustomerNotFound:    {404, "there is no such customer"},
+	codeJobNotFound:         {404, "there is no such order or job, or it is somebody else's"},
+	codeMethodNotAllowed:    {405, "the path answers other methods, named by Allow"},
+	codeInvalidStatus:       {409, "the state it is in does not allow this; detail names the state"},
+	codeLeaseLost:           {409, "the job belongs to another worker now, or has ended; nothing was changed"},
+	codeIdempotencyRunning:  {409, "the same request is being answered right now; ask again for its answer"},
+	codeBodyTooLarge:        {413, "the body has more than 10 MB"},
+	codeURLTooLong:          {414, "the URL has more than 2048 bytes"},
+	codeUnsupportedMedia:    {415, "the body is not said to be application/json"},
+	codeIdempotencyMismatch: {422, "the Idempotency-Key was used for another request"},
+	codeRateLimited:         {429, "too many requests; Retry-After says when to come again"},
+	codeInternal:            {500, "it went wrong on our side; instance finds it in our log"},
+	codeUnavailable:         {503, "the store cannot serve this now; Retry-After says when to come again"},
+}
+
+// problemCodes lists the codes by status, then by name.
+func problemCodes() []string {
+	return slices.SortedFunc(maps.Keys(problems), func(a, b string) int {
+		return cmp.Or(cmp.Compare(problems[a].status, problems[b].status), cmp.Compare(a, b))
+	})
+}
 
 // problem is an error as the client sees it (RFC 9457).
 type problem struct {

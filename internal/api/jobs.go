@@ -33,6 +33,15 @@ func jobNotFound(id job.ID, err error) error {
 	return err
 }
 
+// jobsQuery is what a list of jobs may be asked with.
+type jobsQuery struct {
+	State    job.State `query:"state"`
+	Kind     string    `query:"kind"`
+	Customer job.ID    `query:"customer"`
+	Canaries bool      `query:"canaries"` // true: with canaries
+	paging
+}
+
 func (s *server) listJobs(w http.ResponseWriter, r *http.Request) error {
 	q := queryOf(r, "state", "kind", "customer", "canaries", "limit", "cursor")
 	f := job.Filter{

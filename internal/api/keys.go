@@ -58,7 +58,7 @@ func (s *server) createKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) revokeKey(w http.ResponseWriter, r *http.Request) error {
-	err := s.Store.RevokeKey(r.Context(), r.PathValue("id"), job.By{Actor: identityOf(r.Context()).Actor()})
+	err := s.Store.RevokeKey(r.Context(), r.PathValue("key"), job.By{Actor: identityOf(r.Context()).Actor()})
 	if errors.Is(err, job.ErrState) {
 		return refuse(http.StatusConflict, codeInvalidStatus, "the key is revoked already")
 	}

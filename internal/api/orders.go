@@ -39,6 +39,9 @@ type orderView struct {
 	Created     *bool                             `json:"created,omitempty"`
 }
 
+// shapes tells what stands in the raw parts.
+func (orderRequest) shapes() map[string]any { return map[string]any{"profile": directory.Business{}} }
+
 func orderOf(j job.Job, subs []directory.Submission) orderView {
 	v := orderView{
 		ID: j.ID, State: j.State, Package: j.Package, Quota: j.Quota, Shortfall: j.Shortfall, ValueCents: j.ValueCents,
@@ -159,6 +162,13 @@ func (s *server) getOrder(w http.ResponseWriter, r *http.Request) error {
 	return answerJSON(w, http.StatusOK, orderOf(j, subs))
 }
 
+// ordersQuery is what a list of orders may be asked with.
+type ordersQuery struct {
+	State    job.State `query:"state"`
+	Customer job.ID    `query:"customer"` // staff: of this one alone; customers see their own in any case
+	paging
+}
+
 // listOrders shows no counts of directories: that would be a question for each order.
 func (s *server) listOrders(w http.ResponseWriter, r *http.Request) error {
 	q := queryOf(r, "state", "customer", "limit", "cursor")
@@ -206,6 +216,11 @@ func resultOf(sub directory.Submission) resultView {
 		Directory: sub.Directory, State: sub.State, Tries: sub.Tries, Reason: sub.Reason, Need: sub.Need, ListingURL: sub.ListingURL,
 		Evidence: sub.Evidence, Replaced: sub.Replaced, DueAt: sub.DueAt, UpdatedAt: sub.UpdatedAt, LiveAt: sub.LiveAt,
 	}
+}
+
+// resultsQuery is what a list of results may be asked with.
+type resultsQuery struct {
+	State directory.SubmissionState `query:"state"`
 }
 
 // getResults answers all directories at once: an order has at most some hundreds.

@@ -119,7 +119,7 @@ func queryOf(r *http.Request, known ...string) *query {
 	q := &query{values: r.URL.Query()}
 	for name := range q.values {
 		if !slices.Contains(known, name) {
-			q.faults = append(q.faults, "there is no parameter "+strconv.Quote(name))
+			q.faults = append(q.faults, "there is no parameter "+strconv.Quote(name)+"; there are: "+strings.Join(known, ", "))
 		}
 	}
 	return q
@@ -143,8 +143,8 @@ func (q *query) limit() int {
 		return 50
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > 500 {
-		q.faults = append(q.faults, "limit is a number from 1 to 500")
+	if err != nil || n < 1 || n > mostItems {
+		q.faults = append(q.faults, "limit is a number from 1 to "+strconv.Itoa(mostItems))
 	}
 	return n
 }

@@ -9,14 +9,16 @@ import (
 // handler answers a request, or returns an error that becomes a problem.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
-// route is one line of the index.
+// route is one line of the index. What clients read of it is made of it, see
+// openapi.go; a test holds it against what the handler does.
 type route struct {
 	method, path string
 	who          []auth.Role // who may ask
 	policy       string      // how often; empty: the role's own
 	does         string      // for /api/openapi.json
 	handle       handler
-	in, out      any // zero values of the bodies' types; nil: none
+	in           any // zero value of the body's type, once{it}, or a GET's parameters; nil: none
+	out          any // zero value of the body's type; nil: 204; or answers
 }
 
 // routes is every route of /api/, who may ask it, and what it does.
@@ -26,26 +28,26 @@ func (s *server) routes() []route {
 		{"GET", "/api/health", anybody, policyProbe, "Says how the installation is, and what is wrong.", s.health, nil, Health{}},
 
 		// Orders: what customers place and follow.
-		{"POST", "/api/orders", customers, "", "Places an order.", s.once(s.createOrder), orderRequest{}, orderView{}},
-		{"GET", "/api/orders", customers, "", "Lists orders, newest first.", s.listOrders, nil, page[orderView]{}},
-		{"GET", "/api/orders/{id}", customers, "", "Shows an order and how far it is.", s.getOrder, nil, orderView{}},
-		{"GET", "/api/orders/{id}/results", customers, "", "Lists the directories of an order and what came of each.", s.getResults, nil, page[resultView]{}},
+		{"POST", "/api/orders", customers, "", "Places an order.", s.createOrder, once{orderRequest{}}, answers{201: orderView{}, 200: orderView{}, 400: codes{codeInvalidProfile, codeUnknownPackage}, 404: codes{codeCustomerNotFound}}},
+		{"GET", "/api/orders", customers, "", "Lists orders, newest first.", s.listOrders, ordersQuery{}, page[orderView]{}},
+		{"GET", "/api/orders/{id}", customers, "", "Shows an order and how far it is.", s.getOrder, nil, answers{200: orderView{}, 404: codes{codeJobNotFound}}},
+		{"GET", "/api/orders/{id}/results", customers, "", "Lists the directories of an order and what came of each.", s.getResults, resultsQuery{}, answers{200: page[resultView]{}, 404: codes{codeJobNotFound}}},
 
 		// Jobs: what staff acts on.
-		{"GET", "/api/jobs", staff, "", "Lists jobs, newest first.", s.listJobs, nil, page[jobView]{}},
-		{"GET", "/api/jobs/{id}", staff, "", "Shows a job.", s.getJob, nil, jobView{}},
-		{"GET", "/api/jobs/{id}/history", staff, "", "Tells a job's story, oldest first.", s.getHistory, nil, page[eventView]{}},
-		{"POST", "/api/jobs/{id}/cancel", staff, "", "Cancels a pending or running job.", s.actOnJob(s.cancel), reasonRequest{}, jobView{}},
-		{"POST", "/api/jobs/{id}/redrive", staff, "", "Gives a failed job new budgets and makes it pending.", s.actOnJob(s.redrive), reasonRequest{}, jobView{}},
+		{"GET", "/api/jobs", staff, "", "Lists jobs, newest first.", s.listJobs, jobsQuery{}, page[jobView]{}},
+		{"GET", "/api/jobs/{id}", staff, "", "Shows a job.", s.getJob, nil, answers{200: jobView{}, 404: codes{codeJobNotFound}}},
+		{"GET", "/api/jobs/{id}/history", staff, "", "Tells a job's story, oldest first.", s.getHistory, nil, answers{200: page[eventView]{}, 404: codes{codeJobNotFound}}},
+		{"POST", "/api/jobs/{id}/cancel", staff, "", "Cancels a pending or running job.", s.actOnJob(s.cancel), reasonRequest{}, acted},
+		{"POST", "/api/jobs/{id}/redrive", staff, "", "Gives a failed job new budgets and makes it pending.", s.actOnJob(s.redrive), reasonRequest{}, acted},
 		{"GET", "/api/pauses", staff, "", "Lists what is paused.", s.listPauses, nil, page[pauseView]{}},
 		{"POST", "/api/jobs/pause", staff, "", "Stops handing out jobs of a customer, a kind, or all.", s.pause, scopeRequest{}, pauseView{}},
-		{"POST", "/api/jobs/resume", staff, "", "Ends a pause.", s.resume, scopeRequest{}, nil},
+		{"POST", "/api/jobs/resume", staff, "", "Ends a pause.", s.resume, scopeRequest{}, answers{204: nil, 404: codes{codeNotFound}}},
 		{"GET", "/api/stale", staff, "", "Lists running jobs that recovery takes, or is about to.", s.listStale, nil, page[staleView]{}},
 		{"GET", "/api/workers", staff, "", "Lists workers, and those that went within the hour.", s.listWorkers, nil, page[workerView]{}},
 
 		// Directories: the catalog.
-		{"GET", "/api/directories", keyed, "", "Lists the directories of the catalog, by authority.", s.listDirectories, nil, page[directoryView]{}},
-		{"GET", "/api/directories/{slug}", keyed, "", "Shows a directory.", s.getDirectory, nil, directoryView{}},
+		{"GET", "/api/directories", keyed, "", "Lists the directories of the catalog, by authority.", s.listDirectories, directoriesQuery{}, page[directoryView]{}},
+		{"GET", "/api/directories/{slug}", keyed, "", "Shows a directory.", s.getDirectory, nil, answers{200: directoryView{}, 404: codes{codeNotFound}}},
 
 		// The queue, as customers see it.
 		{"GET", "/api/queue/{customerId}", customers, "", "Tells where a customer's orders stand: state, position in line, progress, and when they are likely to be done.", s.getQueue, nil, queueView{}},
@@ -68,10 +70,17 @@ func (s *server) routes() []route {
 
 		// Keys and browser sessions.
 		{"GET", "/api/keys", admins, policyAdmin, "Lists API keys, newest first; never their text.", s.listKeys, nil, page[auth.Key]{}},
-		{"POST", "/api/keys", admins, policyAdmin, "Makes a key. Its text is answered once and kept nowhere.", s.createKey, keyRequest{}, madeKey{}},
-		{"DELETE", "/api/keys/{id}", admins, policyAdmin, "Ends a key and its sessions for ever.", s.revokeKey, nil, nil},
-		{"POST", "/api/session", anybody, policyAuth, "Signs a browser in with a key.", s.signIn, sessionRequest{}, auth.Identity{}},
+		{"POST", "/api/keys", admins, policyAdmin, "Makes a key. Its text is answered once and kept nowhere.", s.createKey, keyRequest{}, answers{201: madeKey{}, 404: codes{codeCustomerNotFound}}},
+		{"DELETE", "/api/keys/{key}", admins, policyAdmin, "Ends a key and its sessions for ever.", s.revokeKey, nil, answers{204: nil, 404: codes{codeNotFound}, 409: codes{codeInvalidStatus}}},
+		{"POST", "/api/session", anybody, policyAuth, "Signs a browser in with a key.", s.signIn, sessionRequest{}, answers{201: auth.Identity{}}},
 		{"GET", "/api/session", keyed, "", "Says who asks.", s.whoAmI, nil, auth.Identity{}},
 		{"DELETE", "/api/session", anybody, policyPublic, "Signs a browser out.", s.signOut, nil, nil},
+
+		// What this index says, for programs and for people.
+		{"GET", "/api/openapi.json", anybody, "", "Describes these routes by OpenAPI 3.1.", s.showDocument, nil, answers{200: anything, 304: nil}},
+		{"GET", "/api/docs", anybody, "", "Shows the description as a page.", s.showDocs, nil, answers{200: media("text/html"), 304: nil}},
 	}
 }
+
+// acted is what acts on a job answer.
+var acted = answers{200: jobView{}, 404: codes{codeJobNotFound}, 409: codes{codeInvalidStatus}}

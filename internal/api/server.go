@@ -103,6 +103,8 @@ type Deps struct {
 	Draining func() bool
 	// MetricsPage answers GET /metrics; nil: nothing does.
 	MetricsPage http.Handler
+	// Tracer makes a span of each request; nil: no traces.
+	Tracer *Tracer
 	// Log learns the cause when readiness changes, and of errors on our side; nil
 	// discards.
 	Log *slog.Logger
@@ -123,6 +125,8 @@ type Deps struct {
 // server answers the routes.
 type server struct {
 	Deps
+	document, docs *published // what the routes say of themselves, for programs and for people
+
 	line       line
 	feed       feed
 	streams    streams
@@ -202,12 +206,17 @@ func clean(p string) bool { return p == path.Clean(p) || p == path.Clean(p)+"/" 
 // refusal, and counted like one.
 func (s *server) routed() http.Handler {
 	mux := http.NewServeMux()
-	for _, rt := range s.routes() {
+	routes := s.routes()
+	for _, rt := range routes {
 		if len(rt.who) == 0 {
 			panic("api: nobody may ask " + rt.method + " " + rt.path)
 		}
+		if _, keyed := rt.body(); keyed {
+			rt.handle = s.once(rt.handle)
+		}
 		mux.Handle(rt.method+" "+rt.path, s.serve(rt))
 	}
+	s.tell(routes)
 	elsewhere := s.serve(route{path: "unknown", who: anybody, policy: policyPublic, handle: unrouted(mux)})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" {
@@ -250,6 +259,7 @@ func (s *server) serve(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
 		r, id := withRequestID(r)
+		r, span := s.traced(r, rt, id)
 		seen := &watched{ResponseWriter: w}
 		seen.Header().Set("X-Request-Id", id)
 		seen.Header().Set("X-Content-Type-Options", "nosniff")
@@ -262,6 +272,8 @@ func (s *server) serve(rt route) http.Handler {
 				s.fail(seen, r, rt, errors.New("panic"))
 			}
 			s.Metrics.Request(rt.path, r.Method, seen.status, time.Since(begun))
+			span.Status(seen.status)
+			span.End(nil)
 		}()
 		if err := s.admit(seen, r, rt); err != nil && !errors.Is(err, errAnswered) {
 			s.fail(seen, r, rt, err)

@@ -52,6 +52,7 @@ func (apiCmd) Run(ctx context.Context, a *app) error {
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
 			"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
 		h.adviseKeys(ctx, s)
+		p.services = append(p.services, h.tracer.Run)
 		defer h.log.InfoContext(ctx, "stopped")
 		return p.run(ctx)
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/config"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/submit"
+	"github.com/directorybolt/directorybolt/internal/telemetry"
 )
 
 // clerk places orders, for the command line and for the api.
@@ -26,7 +27,7 @@ func (c clerk) Place(ctx context.Context, o api.NewOrder) (api.Placed, error) {
 			return api.Placed{}, err
 		}
 	}
-	spec, err := submit.OrderSpec(customer, o.Business, o.Package, submit.OrderOptions{Key: o.Key, Actor: o.Actor})
+	spec, err := submit.OrderSpec(customer, o.Business, o.Package, submit.OrderOptions{Key: o.Key, Actor: o.Actor, Trace: telemetry.Traceparent(ctx)})
 	if err != nil {
 		return api.Placed{}, err
 	}

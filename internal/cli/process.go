@@ -121,6 +121,7 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 	handler := api.New(api.Deps{
 		Ready:       readiness(s),
 		Draining:    p.draining.Load,
+		Tracer:      h.tracer,
 		Store:       s,
 		Clerk:       clerk{s, h.config},
 		Keys:        keys,

@@ -57,12 +57,17 @@ type house struct {
 	config  config.Config
 	log     *slog.Logger
 	metrics *telemetry.Metrics // nil: nobody looks
+	tracer  *telemetry.Tracer  // nil: no traces
 }
 
 // house loads the settings for a process that serves: it logs to stderr.
 func (a *app) house() (house, error) {
 	c, err := a.settings()
-	return house{config: c, log: newLogger(c, a.stderr), metrics: telemetry.NewMetrics()}, err
+	h := house{config: c, log: newLogger(c, a.stderr), metrics: telemetry.NewMetrics()}
+	if err == nil && c.OTLPEndpoint != "" {
+		h.tracer, err = telemetry.NewTracer(c.OTLPEndpoint, thisBuild().Version, c.Secrets(), h.log)
+	}
+	return h, err
 }
 
 // errand loads the settings for a command that does one thing and is gone: what
@@ -280,7 +285,7 @@ func (h house) process(ctx context.Context, s backend, catalog *directory.Catalo
 		return nil, err
 	}
 	monitor := h.monitor(s)
-	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.lookout(s).Run), close: client.Close}, nil
+	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.lookout(s).Run, h.tracer.Run), close: client.Close}, nil
 }
 
 // submitting is how orders are performed. Canaries have a catalog of their own and
@@ -298,6 +303,7 @@ func (h house) submitting(s backend, catalog *directory.Catalog, client *webclie
 		Schedule:    h.config.RecheckSchedule,
 		Log:         h.log,
 		Metrics:     h.metrics,
+		Tracer:      h.tracer,
 	}
 }
 
@@ -321,6 +327,7 @@ func (h house) pool(s backend, handlers map[string]job.Handler) worker.Config {
 		Version:     thisBuild().Version,
 		Log:         h.log,
 		Metrics:     h.metrics,
+		Tracer:      h.tracer,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/seldom"
+	"github.com/directorybolt/directorybolt/internal/telemetry"
 )
 
 // Jobs is what the engine needs of the job store.
@@ -40,12 +41,13 @@ type Config struct {
 	Methods  map[directory.Method]Method // what is not here waits for a person
 	Evidence Evidence                    // required
 
-	Concurrency int             // directories of one order at once; 8
-	MaxTries    int             // of one submission before it fails; 5
-	Backoff     backoff.Policy  // between tries of one submission
-	Schedule    []time.Duration // rechecks, counted from the order's end; 1 h, 1 d, 3 d, 7 d, 30 d
-	Log         *slog.Logger    // nil: slog.Default()
-	Metrics     Metrics         // nil: none
+	Concurrency int               // directories of one order at once; 8
+	MaxTries    int               // of one submission before it fails; 5
+	Backoff     backoff.Policy    // between tries of one submission
+	Schedule    []time.Duration   // rechecks, counted from the order's end; 1 h, 1 d, 3 d, 7 d, 30 d
+	Log         *slog.Logger      // nil: slog.Default()
+	Metrics     Metrics           // nil: none
+	Tracer      *telemetry.Tracer // nil: no traces
 }
 
 const (
@@ -110,6 +112,9 @@ func (e *Engine) handleOrder(ctx context.Context, a job.Attempt) error {
 	order, err := ParseOrder(a.Job.Payload)
 	if err != nil {
 		return err
+	}
+	if e.Tracer == nil { // else the attempt's span is in the trace already
+		ctx = telemetry.WithTrace(ctx, order.Trace)
 	}
 	r, err := e.newRun(ctx, a, &order.Profile)
 	if err != nil {

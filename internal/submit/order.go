@@ -16,17 +16,20 @@ type Order struct {
 	V       int                `json:"v"` // version of the shape; 1
 	Package string             `json:"package"`
 	Profile directory.Business `json:"profile"`
+	Trace   string             `json:"trace,omitempty"` // traceparent of the request that placed it
 }
 
 // OrderOptions are what most callers leave out.
 type OrderOptions struct {
 	Key   string // idempotency key; empty: made of customer, package and profile, so that the same order twice is one
 	Actor string // who asked, for the history
+	Trace string // traceparent of the request; empty: none
 }
 
 // OrderSpec makes the job of an order. The profile must be normalized and valid.
 func OrderSpec(customer job.ID, b *directory.Business, p directory.Package, o OrderOptions) (job.Spec, error) {
-	payload, err := json.Marshal(Order{V: 1, Package: p.Name, Profile: *b})
+	order := Order{V: 1, Package: p.Name, Profile: *b}
+	payload, err := json.Marshal(order)
 	if err != nil {
 		return job.Spec{}, fmt.Errorf("encode order: %w", err)
 	}
@@ -34,6 +37,11 @@ func OrderSpec(customer job.ID, b *directory.Business, p directory.Package, o Or
 	if key == "" {
 		sum := sha256.Sum256(append([]byte(customer.String()+"\n"), payload...))
 		key = "order:" + hex.EncodeToString(sum[:16])
+	}
+	if order.Trace = o.Trace; order.Trace != "" { // no part of what makes two orders one
+		if payload, err = json.Marshal(order); err != nil {
+			return job.Spec{}, fmt.Errorf("encode order: %w", err)
+		}
 	}
 	return job.Spec{
 		Kind:           job.KindOrder,

@@ -9,6 +9,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/bootclock"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/telemetry"
 )
 
 // guard is try, with a panic made the end of this step alone: before the intent a
@@ -105,7 +106,15 @@ func (r *run) dead(ctx context.Context, it *item, wait time.Duration) error {
 func (it *item) wait(until time.Time, why string) { it.at, it.why = until, why }
 
 // submit performs one try and settles or postpones it.
-func (r *run) submit(ctx context.Context, it *item, d *directory.Directory, m Method) error {
+func (r *run) submit(ctx context.Context, it *item, d *directory.Directory, m Method) (err error) {
+	ctx, span := r.Tracer.Start(ctx, "submission")
+	span.ID(telemetry.KeyOrder, r.lease.JobID)
+	span.ID(telemetry.KeySubmission, it.sub.ID)
+	span.Text(telemetry.KeyDirectory, d.Slug)
+	defer func() {
+		span.Text(telemetry.KeyState, string(it.sub.State))
+		span.End(err)
+	}()
 	res, err := m.Submit(ctx, Request{
 		Directory: d,
 		Business:  r.business,

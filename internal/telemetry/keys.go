@@ -23,6 +23,7 @@ const (
 	KeyState      = "state"
 	KeySubmission = "submission_id"
 	KeyTook       = "took"
+	KeyTrace      = "trace_id"
 	KeyVerb       = "verb"
 	KeyWorker     = "worker_id"
 )
@@ -52,6 +53,7 @@ var Keys = []Key{
 	{KeyState, "state after the line's act"},
 	{KeySubmission, "one directory of one order"},
 	{KeyTook, "duration of the act"},
+	{KeyTrace, "trace of the client that asked, or of the order's placing, by W3C Trace Context"},
 	{KeyVerb, "arrow that was drawn or refused: complete, fail, …"},
 	{KeyWorker, "worker, random per boot"},
 }

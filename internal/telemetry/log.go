@@ -23,9 +23,9 @@ func NewLogger(w io.Writer, o LogOptions) *slog.Logger {
 	scrub := NewScrubber(o.Secrets)
 	handle := &slog.HandlerOptions{Level: o.Level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { return scrub.attr(a) }}
 	if o.Format == "text" || o.Format != "json" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, handle))
+		return slog.New(tracing{slog.NewTextHandler(w, handle)})
 	}
-	return slog.New(slog.NewJSONHandler(w, handle))
+	return slog.New(tracing{slog.NewJSONHandler(w, handle)})
 }
 
 func isTerminal(w io.Writer) bool {

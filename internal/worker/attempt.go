@@ -62,12 +62,14 @@ func (t *tenure) run(a *attempt) (kept bool) {
 	a.begun = time.Now()
 	err := context.Cause(a.ctx)
 	if err == nil {
-		err = call(a.ctx, t.Handlers[a.job.Kind], job.Attempt{
+		ctx, span := t.traceAttempt(a)
+		err = call(ctx, t.Handlers[a.job.Kind], job.Attempt{
 			Job:      a.job,
 			Left:     t.left,
 			Progress: func() { a.progressed.Store(true) },
 			Drain:    t.drain,
 		})
+		span.End(fault(err))
 	}
 	kept = a.phase.CompareAndSwap(running, returned)
 	t.conclude(a, err, context.Cause(a.ctx))

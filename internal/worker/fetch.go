@@ -84,6 +84,7 @@ func (t *tenure) claim(ctx context.Context, r job.ClaimRequest) (int, error) {
 	defer cancel()
 	begun := time.Now()
 	jobs, err := t.Store.Claim(ctx, r)
+	t.traceClaim(ctx, begun, len(jobs), err)
 	if err != nil {
 		if errors.Is(err, job.ErrRetired) {
 			t.beatNow() // the heart ends the tenure

@@ -16,6 +16,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/seldom"
 	"github.com/directorybolt/directorybolt/internal/tally"
+	"github.com/directorybolt/directorybolt/internal/telemetry"
 )
 
 // Store is what a pool needs of a job store.
@@ -45,11 +46,12 @@ type Config struct {
 	// reported, and another slot takes the place of its own; 10 s.
 	StuckAfter time.Duration
 
-	Backoff backoff.Policy // between attempts
-	Rollups job.Rollups    // keeps sums for reports; nil: nobody does
-	Version string         // of the binary, for the workers table
-	Log     *slog.Logger   // nil: slog.Default()
-	Metrics Metrics        // nil: none
+	Backoff backoff.Policy    // between attempts
+	Rollups job.Rollups       // keeps sums for reports; nil: nobody does
+	Version string            // of the binary, for the workers table
+	Log     *slog.Logger      // nil: slog.Default()
+	Metrics Metrics           // nil: none
+	Tracer  *telemetry.Tracer // nil: no traces
 
 	clock func() time.Duration // tests; nil: bootclock.Now
 }

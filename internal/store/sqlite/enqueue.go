@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/store"
@@ -105,5 +106,18 @@ func orderDetail(p *job.Spec) json.RawMessage {
 		Quota      int    `json:"quota,omitempty"`
 		ValueCents int64  `json:"value_cents"`
 		Canary     bool   `json:"canary,omitempty"`
-	}{p.Package, p.Quota, p.ValueCents, p.Canary})
+		Trace      string `json:"trace_id,omitempty"`
+	}{p.Package, p.Quota, p.ValueCents, p.Canary, traceID(p.Payload)})
+}
+
+// traceID is the trace in which an order was placed, where its payload names one.
+func traceID(payload json.RawMessage) string {
+	var placed struct {
+		Trace string `json:"trace"` // a traceparent: version, trace, span, flags
+	}
+	_ = json.Unmarshal(payload, &placed) // one that names none is not our concern
+	if parts := strings.Split(placed.Trace, "-"); len(parts) > 1 {
+		return parts[1]
+	}
+	return ""
 }

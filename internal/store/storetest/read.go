@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -227,6 +228,16 @@ func historyShowsTheRow(b *bed) {
 		Type: job.EventJobCompleted, JobID: noop.ID, WorkerID: noop.WorkerID, Fence: 1,
 		Actor: job.ActorWorker(noop.WorkerID), From: "in_progress", To: "completed",
 	})
+
+	// Who placed an order in a trace finds it in the first event.
+	traced := order()
+	traced.Payload = json.RawMessage(`{"trace":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}`)
+	var placed struct {
+		Trace string `json:"trace_id"`
+	}
+	if err := json.Unmarshal(b.history(b.enqueueOne(traced))[0].Detail, &placed); err != nil || placed.Trace != "0af7651916cd43dd8448eb211c80319c" {
+		b.Errorf("the creation of an order is in the trace %q, error %v", placed.Trace, err)
+	}
 }
 
 func clockIsOne(b *bed) {

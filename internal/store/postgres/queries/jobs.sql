@@ -46,7 +46,7 @@ told AS (
     INSERT INTO events (id, at, type, job_id, order_id, customer_id, actor, to_state, detail)
     SELECT directorybolt_uuid7(), a.created_at, 'order.created', a.id, a.id, a.customer_id, s.actor, 'pending',
            jsonb_strip_nulls(jsonb_build_object('package', s.package, 'quota', s.quota, 'value_cents', s.value_cents,
-               'canary', nullif(s.canary, false)))
+               'canary', nullif(s.canary, false), 'trace_id', nullif(split_part(s.payload ->> 'trace', '-', 2), '')))
       FROM added a
       JOIN spec s USING (id)
      WHERE a.kind IN ('order', 'canary')
