@@ -42,6 +42,8 @@ func (m Message) ofKind() []string {
 		return m.ofHealth()
 	case job.AlertLimiter:
 		return []string{"directorybolt health"}
+	case job.AlertBooks:
+		return withJob("directorybolt jobs history", "directorybolt audit")
 	case job.AlertQueueBlind:
 		return []string{"directorybolt queue check"}
 	case job.AlertShortfall:

@@ -15,11 +15,15 @@ import (
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/books"
+	"github.com/directorybolt/directorybolt/internal/deadletter"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/store/sqlite"
 	"github.com/directorybolt/directorybolt/internal/submit"
 )
+
+const testRedriveCap = 3
 
 // office is an API on a real store, with a key of each role.
 type office struct {
@@ -61,7 +65,10 @@ func newOffice(t *testing.T) *office {
 	web := httptest.NewServer(New(Deps{
 		Ready: func(context.Context) error { return nil }, Log: slog.New(slog.NewTextHandler(o.log, nil)),
 		Store: s, Clerk: desk{s}, Keys: auth.NewVerifier(s, s), Catalog: catalog, Stall: 10 * time.Minute,
-		Health: func() Health { return o.health },
+		Health:     func() Health { return o.health },
+		Balance:    func(ctx context.Context) (job.Balance, error) { return books.Stand(ctx, s, 10*time.Minute) },
+		Erase:      s.EraseCustomer,
+		RedriveCap: testRedriveCap, NextStep: deadletter.NextStep,
 	}))
 	t.Cleanup(web.Close)
 	o.url = web.URL

@@ -126,7 +126,7 @@ func (s *server) actOnJob(act func(context.Context, job.ID, job.By) error) handl
 		}
 		err = act(r.Context(), id, who)
 		if errors.Is(err, job.ErrState) {
-			return s.wrongState(r, id, err)
+			return s.wrongStateOf(r.Context(), id)
 		}
 		if err != nil {
 			return jobNotFound(id, err)
@@ -135,11 +135,11 @@ func (s *server) actOnJob(act func(context.Context, job.ID, job.By) error) handl
 	}
 }
 
-// wrongState says which state does not allow the act.
-func (s *server) wrongState(r *http.Request, id job.ID, err error) error {
-	j, found := s.Store.Job(r.Context(), id)
-	if found != nil {
-		return err
+// wrongStateOf says which state does not allow the act.
+func (s *server) wrongStateOf(ctx context.Context, id job.ID) error {
+	j, err := s.Store.Job(ctx, id)
+	if err != nil {
+		return jobNotFound(id, err)
 	}
 	return refuse(http.StatusConflict, codeInvalidStatus, "the job is %s, which does not allow this", j.State)
 }

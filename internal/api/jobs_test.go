@@ -57,7 +57,7 @@ func TestStaffPausesAndResumes(t *testing.T) {
 
 func TestListsOfStaffAnswerEmptyLists(t *testing.T) {
 	o := newOffice(t)
-	for _, path := range []string{"/api/jobs", "/api/pauses", "/api/stale", "/api/workers", "/api/orders"} {
+	for _, path := range []string{"/api/jobs", "/api/pauses", "/api/stale", "/api/workers", "/api/orders", "/api/dlq", "/api/dlq/groups"} {
 		if got := o.ask(o.keys[auth.Staff], "GET", path, "").is(http.StatusOK); !strings.HasPrefix(string(got.body), `{"items":[]`) {
 			t.Errorf("%s: %s", path, got.body)
 		}

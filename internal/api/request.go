@@ -149,6 +149,17 @@ func (q *query) limit() int {
 	return n
 }
 
+// moment is a time of the query, zero when it is not given.
+func (q *query) moment(name string) (at time.Time) {
+	if text := q.values.Get(name); text != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, text); err != nil {
+			q.faults = append(q.faults, name+" is a time such as 2026-11-26T06:00:00Z")
+		}
+	}
+	return at
+}
+
 func (q *query) id(name string) (id job.ID) {
 	if text := q.values.Get(name); text != "" {
 		var err error

@@ -33,6 +33,10 @@ func (s *server) routes() []route {
 		{"GET", "/api/orders/{id}", customers, "", "Shows an order and how far it is.", s.getOrder, nil, answers{200: orderView{}, 404: codes{codeJobNotFound}}},
 		{"GET", "/api/orders/{id}/results", customers, "", "Lists the directories of an order and what came of each.", s.getResults, resultsQuery{}, answers{200: page[resultView]{}, 404: codes{codeJobNotFound}}},
 
+		// Customers: who pays.
+		{"GET", "/api/customers/{id}", staff, "", "Shows a customer.", s.getCustomer, nil, customerView{}},
+		{"POST", "/api/customers/{id}/erase", admins, policyAdmin, "Removes everything personal about a customer; anonymous facts stay.", s.eraseCustomer, reasonRequest{}, erasureView{}},
+
 		// Jobs: what staff acts on.
 		{"GET", "/api/jobs", staff, "", "Lists jobs, newest first.", s.listJobs, jobsQuery{}, page[jobView]{}},
 		{"GET", "/api/jobs/{id}", staff, "", "Shows a job.", s.getJob, nil, answers{200: jobView{}, 404: codes{codeJobNotFound}}},
@@ -44,6 +48,19 @@ func (s *server) routes() []route {
 		{"POST", "/api/jobs/resume", staff, "", "Ends a pause.", s.resume, scopeRequest{}, answers{204: nil, 404: codes{codeNotFound}}},
 		{"GET", "/api/stale", staff, "", "Lists running jobs that recovery takes, or is about to.", s.listStale, nil, page[staleView]{}},
 		{"GET", "/api/workers", staff, "", "Lists workers, and those that went within the hour.", s.listWorkers, nil, page[workerView]{}},
+
+		// Dead letters: what failed for good, and what people decide about it.
+		{"GET", "/api/dlq", staff, "", "Lists dead letters, newest first: the open ones, unless asked for the decided too.", s.listLetters, nil, page[letterView]{}},
+		{"GET", "/api/dlq/groups", staff, "", "Counts dead letters by reason.", s.listGroups, nil, page[groupView]{}},
+		{"GET", "/api/dlq/depth", staff, "", "Says how many dead letters are open, what they are worth, and whether anybody looks.", s.getDepth, nil, depthView{}},
+		{"GET", "/api/dlq/{id}", staff, "", "Shows a dead letter, by its id or its job's, and what to do about it.", s.getLetter, nil, letterView{}},
+		{"POST", "/api/dlq/{id}/redrive", staff, "", "Lets the job of a dead letter run again.", s.redriveOne, redriveOneRequest{}, letterView{}},
+		{"POST", "/api/dlq/redrive", staff, "", "Lets the jobs of many dead letters run again, by id or filter.", s.redriveMany, redriveRequest{}, redriveAnswer{}},
+		{"POST", "/api/dlq/purge", admins, policyAdmin, "Gives dead letters up and answers what they held.", s.purge, purgeRequest{}, purgeAnswer{}},
+		{"GET", "/api/journal", staff, "", "Tells what people did, and why, the latest first.", s.listJournal, nil, page[journalView]{}},
+
+		// Books: whether everything that was paid for is accounted for.
+		{"GET", "/api/books", staff, "", "Says whether the books balance, what is at risk now, and what recovery and redrives saved.", s.getBooks, nil, booksView{}},
 
 		// Directories: the catalog.
 		{"GET", "/api/directories", keyed, "", "Lists the directories of the catalog, by authority.", s.listDirectories, directoriesQuery{}, page[directoryView]{}},

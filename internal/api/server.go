@@ -30,6 +30,9 @@ type Store interface {
 	job.Reader
 	job.Registry
 	job.Recoverer
+	job.Letters
+	job.Journal
+	job.Passes
 	auth.Keys
 	auth.Sessions
 	auth.Customers
@@ -116,6 +119,14 @@ type Deps struct {
 	Catalog *directory.Catalog
 	Stall   time.Duration // no progress for so long is stale
 	Secure  bool          // cookies go over https only
+
+	Balance func(context.Context) (job.Balance, error) // how the books stand; nil: nobody says
+	// Erase removes everything personal about a customer, from the store and from disk.
+	Erase func(ctx context.Context, customer job.ID, by job.By) (auth.Erasure, error)
+
+	RedriveCap int                     // redrives after which a letter is held back; zero: none is
+	NextStep   func(job.Letter) string // what to do about an open letter; nil: nobody says
+
 	Limiter Limiter       // nil: nobody is limited
 	Metrics Metrics       // nil: nobody hears
 	Health  func() Health // how the installation is, at once; nil: nobody looks

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -65,6 +66,13 @@ func (a *app) complain(err error) {
 	if text := sentence(err); text != "" {
 		fmt.Fprintln(a.stderr, telemetry.NewScrubber(secrets).Scrub(text))
 	}
+}
+
+// confirmed has a word typed.
+func (a *app) confirmed(word string) bool {
+	fmt.Fprintf(a.stderr, "type %s to go on: ", word)
+	line, _ := bufio.NewReader(a.stdin).ReadString('\n')
+	return strings.TrimSpace(line) == word
 }
 
 // say prints a line of chatter.

@@ -8,17 +8,17 @@ import (
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
-// books are the sums of one order. They balance when every directory that was
+// orderBooks are the sums of one order. They balance when every directory that was
 // bought is accounted for.
-type books struct {
+type orderBooks struct {
 	quota     int
 	states    map[directory.SubmissionState]int
 	replaced  int
 	shortfall int
 }
 
-func booksOf(subs []directory.Submission, j job.Job) books {
-	b := books{quota: j.Quota, shortfall: j.Shortfall, states: map[directory.SubmissionState]int{}}
+func booksOf(subs []directory.Submission, j job.Job) orderBooks {
+	b := orderBooks{quota: j.Quota, shortfall: j.Shortfall, states: map[directory.SubmissionState]int{}}
 	for _, s := range subs {
 		b.states[s.State]++
 		if s.Replaced {
@@ -29,7 +29,7 @@ func booksOf(subs []directory.Submission, j job.Job) books {
 }
 
 // sum is what quota must equal.
-func (b books) sum() int {
+func (b orderBooks) sum() int {
 	n := b.shortfall - b.replaced
 	for _, of := range b.states {
 		n += of
@@ -37,15 +37,15 @@ func (b books) sum() int {
 	return n
 }
 
-func (b books) balanced() bool { return b.sum() == b.quota }
+func (b orderBooks) balanced() bool { return b.sum() == b.quota }
 
 // done counts the directories that need no more work of the order.
-func (b books) done() int {
+func (b orderBooks) done() int {
 	return b.sum() - b.shortfall - b.states[directory.Planned] - b.states[directory.Submitting]
 }
 
 // String is the equation: "50 = 41 submitted + 4 failed + …".
-func (b books) String() string {
+func (b orderBooks) String() string {
 	if len(b.states) == 0 && b.shortfall == 0 {
 		return fmt.Sprintf("%d not planned yet", b.quota)
 	}

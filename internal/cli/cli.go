@@ -44,6 +44,7 @@ type commands struct {
 
 	Submit      submitCmd      `cmd:"" group:"order" help:"Place an order: submit a business to the directories of a package."`
 	Jobs        jobsCmd        `cmd:"" group:"order" help:"Look at jobs and act on them."`
+	Customers   customersCmd   `cmd:"" group:"order" help:"Look at a customer, and delete one."`
 	Directories directoriesCmd `cmd:"" group:"order" help:"Look at the catalog of directories and check it."`
 
 	Health     healthCmd     `cmd:"" group:"operate" help:"Say how the installation is, and what is wrong."`
@@ -51,6 +52,7 @@ type commands struct {
 	Dlq        dlqCmd        `cmd:"" group:"operate" help:"Look at dead letters and decide about them."`
 	Alerts     alertsCmd     `cmd:"" group:"operate" help:"Look at alerts, take them on, and test the channels."`
 	Stale      staleCmd      `cmd:"" group:"operate" help:"Look at stuck jobs and take them back."`
+	Audit      auditCmd      `cmd:"" group:"operate" help:"Prove that everything that was paid for is accounted for."`
 	Keys       keysCmd       `cmd:"" group:"operate" help:"Make, list and revoke API keys."`
 	Queue      queueCmd      `cmd:"" group:"operate" help:"Make and check the queues in SQS."`
 	Drill      drillCmd      `cmd:"" group:"operate" help:"Break something on purpose and look whether the promises hold."`

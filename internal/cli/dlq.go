@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -38,9 +37,6 @@ type letterFlags struct {
 // given reports whether the flags select anything but all.
 func (c letterFlags) given() bool { return c != letterFlags{Canaries: c.Canaries} }
 
-// groupID is how [job.GroupID] looks.
-var groupID = regexp.MustCompile(`^[0-9a-f]{10}$`)
-
 // filter makes a filter of the flags. The store knows the time, and the signatures.
 func (c letterFlags) filter(ctx context.Context, s backend) (f job.LetterFilter, err error) {
 	f = job.LetterFilter{Signature: c.Signature, Kind: c.Kind, Canaries: c.Canaries}
@@ -54,8 +50,9 @@ func (c letterFlags) filter(ctx context.Context, s backend) (f job.LetterFilter,
 			return f, err
 		}
 	}
-	if groupID.MatchString(c.Signature) {
-		f.Signature, err = signatureOf(ctx, s, c.Signature)
+	f.Signature, err = job.SignatureOf(ctx, s, c.Signature)
+	if errors.Is(err, job.ErrNotFound) {
+		err = notFound(fmt.Errorf("no dead letter is of group %s", c.Signature), "see: directorybolt dlq list --groups")
 	}
 	return f, err
 }
@@ -70,20 +67,6 @@ func (c letterFlags) since(ctx context.Context, s backend) (time.Time, error) {
 	}
 	now, err := s.Now(ctx)
 	return now.Add(-ago), err
-}
-
-// signatureOf finds the signature of a group.
-func signatureOf(ctx context.Context, s backend, group string) (string, error) {
-	groups, err := s.LetterGroups(ctx, job.LetterFilter{Decided: true, Canaries: true})
-	if err != nil {
-		return "", err
-	}
-	for _, g := range groups {
-		if g.Group == group {
-			return g.Signature, nil
-		}
-	}
-	return "", notFound(fmt.Errorf("no dead letter is of group %s", group), "see: directorybolt dlq list --groups")
 }
 
 // letterNamed finds a letter by its own id or by its job's.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -69,12 +70,27 @@ func (m *morgue) fail(cause string) {
 // dlq runs a command of the group, with something typed.
 func (m *morgue) dlq(typed, args string) result {
 	m.t.Helper()
+	return m.types(typed, "dlq "+args)
+}
+
+// types runs a command, with something typed.
+func (m *morgue) types(typed, args string) result {
+	m.t.Helper()
 	var stdout, stderr bytes.Buffer
-	words := append([]string{"dlq"}, splitWords(args)...)
 	status := Main(m.t.Context(), Process{
-		Args: append(words, "--data-dir", m.dir), Stdout: &stdout, Stderr: &stderr, Stdin: strings.NewReader(typed),
+		Args: append(splitWords(args), "--data-dir", m.dir), Stdout: &stdout, Stderr: &stderr, Stdin: strings.NewReader(typed),
 	})
 	return result{stdout.String(), stderr.String(), status}
+}
+
+// exec changes rows behind the store's back.
+func (m *morgue) exec(query string) {
+	m.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(m.dir, "directorybolt.db")+"?_pragma=busy_timeout(10000)")
+	m.must(err)
+	defer db.Close()
+	_, err = db.ExecContext(m.t.Context(), query)
+	m.must(err)
 }
 
 // splitWords splits at blanks; quotes keep a word together.

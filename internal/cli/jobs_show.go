@@ -56,7 +56,7 @@ func (c jobsShowCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
-func (s shown) rows(b books) [][]string {
+func (s shown) rows(b orderBooks) [][]string {
 	rows := [][]string{
 		{"kind", s.Kind},
 		{"state", string(s.State)},

@@ -16,7 +16,9 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/api"
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/books"
 	"github.com/directorybolt/directorybolt/internal/dashboard"
+	"github.com/directorybolt/directorybolt/internal/deadletter"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/health"
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -129,6 +131,10 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 		Stall:       h.config.StallAfter(),
 		Secure:      secure,
 		Pages:       dashboard.New(secure),
+		Balance:     func(ctx context.Context) (job.Balance, error) { return books.Stand(ctx, s, h.config.StallAfter()) },
+		Erase:       func(ctx context.Context, id job.ID, by job.By) (auth.Erasure, error) { return h.erase(ctx, s, id, by) },
+		RedriveCap:  h.config.RedriveCap,
+		NextStep:    deadletter.NextStep,
 		Limiter:     limits,
 		Metrics:     h.metrics,
 		Lease:       h.config.Lease,

@@ -141,7 +141,7 @@ type orderReport struct {
 	Balanced    bool                   `json:"balanced"`
 	Submissions []directory.Submission `json:"submissions"`
 
-	books books
+	books orderBooks
 }
 
 func newOrderReport(j job.Job, subs []directory.Submission) orderReport {

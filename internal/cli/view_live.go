@@ -67,7 +67,7 @@ func (v *liveView) lines(l look) []string {
 }
 
 // bar shows how the directories stand, each state with its share of the width.
-func (v *liveView) bar(b books, width int) string {
+func (v *liveView) bar(b orderBooks, width int) string {
 	text := fmt.Sprintf(" %d of %d", b.done(), b.quota)
 	width = min(width-len(text), 60)
 	if width < 10 || b.quota == 0 {
@@ -90,7 +90,7 @@ func (v *liveView) bar(b books, width int) string {
 	return bar.String() + text
 }
 
-func (v *liveView) tally(b books, width int) string {
+func (v *liveView) tally(b orderBooks, width int) string {
 	var words []string
 	for _, s := range directory.SubmissionStates {
 		if n := b.states[s]; n > 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/backoff"
+	"github.com/directorybolt/directorybolt/internal/books"
 	"github.com/directorybolt/directorybolt/internal/config"
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/evidence"
@@ -288,6 +289,11 @@ func (h house) process(ctx context.Context, s backend, catalog *directory.Catalo
 	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.lookout(s).Run, h.tracer.Run), close: client.Close}, nil
 }
 
+// evidence is where the proofs of this machine's workers are.
+func (h house) evidence() *evidence.Dir {
+	return evidence.NewDir(filepath.Join(h.config.DataDir, "evidence"))
+}
+
 // submitting is how orders are performed. Canaries have a catalog of their own and
 // visit nobody on the web: they need neither catalog nor client.
 func (h house) submitting(s backend, catalog *directory.Catalog, client *webclient.Client) submit.Config {
@@ -297,7 +303,7 @@ func (h house) submitting(s backend, catalog *directory.Catalog, client *webclie
 		Jobs:        s,
 		Catalog:     catalog,
 		Methods:     map[directory.Method]submit.Method{directory.MethodForm: httpform.New(client)},
-		Evidence:    evidence.NewDir(filepath.Join(h.config.DataDir, "evidence")),
+		Evidence:    h.evidence(),
 		Concurrency: h.config.SubmitConcurrency,
 		Backoff:     h.backoff(),
 		Schedule:    h.config.RecheckSchedule,
@@ -347,6 +353,11 @@ func (h house) monitor(s backend) *stale.Monitor {
 		Log:        h.log,
 		Metrics:    h.metrics,
 	})
+}
+
+// bookkeeper is the monitor of the books.
+func (h house) bookkeeper(s backend) *books.Monitor {
+	return books.New(books.Config{Store: s, Stall: h.config.StallAfter(), Log: h.log, Metrics: h.metrics})
 }
 
 // lookout watches the monitors of this process and of others; every process that has

@@ -66,16 +66,17 @@ func isProfileKey(key string) bool {
 	return ok
 }
 
-// Value returns the text of a profile key. False means that there is no such
+// Value returns the text of a profile key, without markup: it is for the pages of others.
+// False means that there is no such
 // key; a known key of which the profile says nothing is "" and true. The profile
 // should be normalized.
 func (b *Business) Value(key string) (string, bool) {
 	if network, ok := strings.CutPrefix(key, "social."); ok {
-		return b.Socials[network], slices.Contains(socialNetworks, network)
+		return plainText(b.Socials[network]), slices.Contains(socialNetworks, network)
 	}
 	for _, k := range profileKeys {
 		if k.key == key {
-			return k.text(b), true
+			return plainText(k.text(b)), true
 		}
 	}
 	return "", false

@@ -52,6 +52,21 @@ func (d *Dir) Open(_ context.Context, name string) (io.ReadCloser, error) {
 	return f, nil
 }
 
+// Remove forgets a blob. One that is not there, or was never kept here, is no error.
+func (d *Dir) Remove(_ context.Context, name string) error {
+	if !isName(name) {
+		return nil
+	}
+	path := d.path(name)
+	switch err := os.Remove(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("remove evidence %s: %w", name, err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
 // path fans out over two levels, so that no directory grows past what file
 // systems list quickly.
 func (d *Dir) path(name string) string { return filepath.Join(d.root, name[:2], name[2:4], name) }

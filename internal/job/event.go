@@ -69,7 +69,9 @@ const (
 	EventChannelUp           = "alert.channel_up"
 	EventOrphanFound         = "orphan.found"
 	EventMonitorSilent       = "monitor.silent"
-	EventHealth              = "health.trouble"   // a service is not up, for long enough
+	EventHealth              = "health.trouble" // a service is not up, for long enough
+	EventBooksUnbalanced     = "books.unbalanced"
+	EventCustomerErased      = "customer.erased"
 	EventLimiterDegraded     = "limiter.degraded" // the rate limiter works without its store, or has it again
 )
 

@@ -42,7 +42,7 @@ const (
 	// OrphanUndecided: an intent without outcome whose order is over, so that nobody will
 	// ask the directory. Subject: the submission.
 	OrphanUndecided = "undecided"
-	// OrphanUnbalanced: the sums of an order do not add up. Subject: the order.
+	// OrphanUnbalanced: the books of an order do not balance, see [Books]. Subject: the order.
 	OrphanUnbalanced = "unbalanced"
 )
 
@@ -82,7 +82,7 @@ func (f Finding) Text() string {
 	case OrphanUndecided:
 		return fmt.Sprintf("nobody will ask %s what became of a post for order %s, which is %s", f.Directory, f.OrderID, f.Cause)
 	case OrphanUnbalanced:
-		return fmt.Sprintf("the directories of order %s do not add up: %s", f.Subject, f.Cause)
+		return fmt.Sprintf("the books of order %s do not balance: %s", f.Subject, f.Cause)
 	case ServiceNotUp:
 		return fmt.Sprintf("there is trouble with the %s: %s", f.Subject, f.Cause)
 	case MonitorSilent:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -53,6 +55,27 @@ func (l *Letter) GroupID() string { return GroupID(l.Signature) }
 func GroupID(signature string) string {
 	sum := sha256.Sum256([]byte(signature))
 	return hex.EncodeToString(sum[:5])
+}
+
+// groupID is how [GroupID] looks.
+var groupID = regexp.MustCompile(`^[0-9a-f]{10}$`)
+
+// SignatureOf finds the signature that a person means: a group's id stands for its
+// signature, any other text for itself. ErrNotFound when no letter is of the group.
+func SignatureOf(ctx context.Context, s Letters, text string) (string, error) {
+	if !groupID.MatchString(text) {
+		return text, nil
+	}
+	groups, err := s.LetterGroups(ctx, LetterFilter{Decided: true, Canaries: true})
+	if err != nil {
+		return "", err
+	}
+	for _, g := range groups {
+		if g.Group == text {
+			return g.Signature, nil
+		}
+	}
+	return "", fmt.Errorf("no dead letter is of group %s: %w", text, ErrNotFound)
 }
 
 // Fate is what became of a letter.
@@ -264,6 +287,8 @@ const (
 	ActResume    = "resume"
 	ActMintKey   = "key_create"
 	ActRevokeKey = "key_revoke"
+
+	ActEraseCustomer = "customer_erase"
 )
 
 // Journal tells who did what, and why. It is append-only.

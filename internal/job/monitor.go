@@ -24,6 +24,7 @@ type Passes interface {
 const (
 	MonitorStale = "stale" // of workers and stuck jobs
 	MonitorDLQ   = "dlq"   // of dead letters
+	MonitorBooks = "books" // of what was paid for, and where it is
 
 	// MonitorDLQLook is the dead letter monitor's looks into the dead letter queue, where
 	// there is one. A monitor that is well may see nothing. That is told as blindness, so

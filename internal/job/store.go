@@ -28,6 +28,7 @@ type Store interface {
 	Letters
 	Postbox
 	Journal
+	Books
 }
 
 // Enqueuer takes work in.

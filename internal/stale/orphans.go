@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -31,8 +32,7 @@ type orphanLook struct {
 	severity string  // of the notice; empty: the kind's own
 }
 
-// orphanLooks are made when it is the monitor's turn. An order's books are looked at for
-// as long after a change as three turns take: a turn may be missed.
+// orphanLooks are made when it is the monitor's turn.
 var orphanLooks = []orphanLook{
 	ownerLook,
 	{kind: job.OrphanUnclaimed, after: 1, severity: "page"},
@@ -40,8 +40,10 @@ var orphanLooks = []orphanLook{
 	{kind: job.OrphanHint, after: 1, mends: true, severity: "info"},
 	{kind: job.OrphanUnhinted, after: 1, mends: true, severity: "info"},
 	{kind: job.OrphanUndecided, after: 1, mends: true},
-	{kind: job.OrphanUnbalanced, after: 3, severity: "page"},
 }
+
+// booksLook is what the monitor of the books looks for, who tells of it himself.
+var booksLook = orphanLook{kind: job.OrphanUnbalanced, after: 3}
 
 // ownerLook costs next to nothing and is made in every pass: no other detector sees
 // a job whose worker has no row.
@@ -50,11 +52,11 @@ var ownerLook = orphanLook{kind: job.OrphanOwner, mends: true}
 // Patience is the default of [Config.Patience].
 const Patience = time.Minute
 
-// Seek lists the orphans that a monitor of the default patience would find now, up to
-// limit of each kind, and changes nothing.
+// Seek lists the orphans that a monitor of the default patience, and that of the books,
+// would find now, up to limit of each kind, and changes nothing.
 func Seek(ctx context.Context, s job.Orphans, limit int) ([]job.Finding, error) {
 	var all []job.Finding
-	for _, l := range orphanLooks {
+	for _, l := range append(slices.Clone(orphanLooks), booksLook) {
 		found, err := s.FindOrphans(ctx, l.kind, l.patience(Patience), limit)
 		if err != nil {
 			return nil, err

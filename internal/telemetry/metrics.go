@@ -46,6 +46,7 @@ type Metrics struct {
 
 	limits limitMetrics
 	health healthMetrics
+	books  bookMetrics
 }
 
 // Family describes one metric, for docs/telemetry.md.
@@ -109,6 +110,7 @@ func NewMetrics() *Metrics {
 	m.addLimits()
 	m.addAlerts()
 	m.addHealth()
+	m.addBooks()
 
 	// A counter that is there from the start shows its first increase.
 	for _, s := range directory.SubmissionStates {

@@ -22,6 +22,9 @@ func (m *Metrics) aboutOrphans() orphanMetrics {
 		orphansMended: m.counters("orphans_mended_total", "Orphans that the stale monitor could mend by itself.", "kind"),
 	}
 	for _, kind := range job.OrphanKinds {
+		if kind == job.OrphanUnbalanced {
+			continue // told of by the monitor of the books, with metrics of its own
+		}
 		o.orphansFound.WithLabelValues(kind)
 		o.orphansMended.WithLabelValues(kind)
 	}

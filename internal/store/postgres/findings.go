@@ -12,15 +12,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// finders are the statements that look for orphans, by kind.
+// finders are the statements that look for orphans, by kind; the books have more than one.
 var finders = map[string]string{
-	job.OrphanOwner:      "FindUnknownOwners",
-	job.OrphanUnclaimed:  "FindUnclaimed",
-	job.OrphanUnsent:     "FindUnsent",
-	job.OrphanHint:       "FindHintsWithoutJob",
-	job.OrphanUnhinted:   "FindJobsWithoutHint",
-	job.OrphanUndecided:  "FindUndecided",
-	job.OrphanUnbalanced: "FindUnbalanced",
+	job.OrphanOwner:     "FindUnknownOwners",
+	job.OrphanUnclaimed: "FindUnclaimed",
+	job.OrphanUnsent:    "FindUnsent",
+	job.OrphanHint:      "FindHintsWithoutJob",
+	job.OrphanUnhinted:  "FindJobsWithoutHint",
+	job.OrphanUndecided: "FindUndecided",
 }
 
 // FindOrphans lists orphans of a kind and changes nothing.
@@ -32,12 +31,20 @@ func (s *Store) FindOrphans(ctx context.Context, kind string, after time.Duratio
 	if kind == job.OrphanUnhinted && !s.config.Hints {
 		return nil, nil
 	}
-	return all(ctx, s, what, finders[kind], func(row pgx.CollectableRow) (job.Finding, error) {
+	if kind == job.OrphanUnbalanced {
+		return s.findUnbalanced(ctx, what, after, limit)
+	}
+	return all(ctx, s, what, finders[kind], scanOrphan(kind), micros(after), limit)
+}
+
+// scanOrphan reads what finders answer.
+func scanOrphan(kind string) pgx.RowToFunc[job.Finding] {
+	return func(row pgx.CollectableRow) (job.Finding, error) {
 		f := job.Finding{Kind: kind}
 		err := row.Scan(&f.Subject, (*nullText)(&f.Cause), &f.Mark, (*nullTime)(&f.Since), &f.Count, &f.ValueCents, (*nullID)(&f.JobID),
 			(*nullID)(&f.OrderID), (*nullID)(&f.CustomerID), (*nullText)(&f.Directory), (*nullID)(&f.WorkerID))
 		return f, err
-	}, micros(after), limit)
+	}
 }
 
 // MendOrphans does what is safe about orphans, each only if it still is one.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/directorybolt/directorybolt/internal/submit"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -113,7 +114,12 @@ func (s *Store) CountSubmissions(ctx context.Context, order uuid.UUID) ([]direct
 
 // HeldDirectories lists the directories that the business may stand in.
 func (s *Store) HeldDirectories(ctx context.Context, identity string) ([]string, error) {
-	return all(ctx, s, "list held directories", "HeldDirectories", scanText, plain(identity))
+	const what = "list held directories"
+	secret, err := s.Secret(ctx, store.ErasureSecret)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return all(ctx, s, what, "HeldDirectories", scanText, plain(identity), store.ErasedIdentity(secret, plain(identity)))
 }
 
 // Intend commits that the submission is about to be sent.

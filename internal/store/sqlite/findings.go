@@ -11,15 +11,14 @@ import (
 	"github.com/directorybolt/directorybolt/internal/store"
 )
 
-// finders are the statements that look for orphans, by kind.
+// finders are the statements that look for orphans, by kind; the books have more than one.
 var finders = map[string]string{
-	job.OrphanOwner:      q.FindUnknownOwners,
-	job.OrphanUnclaimed:  q.FindUnclaimed,
-	job.OrphanUnsent:     q.FindUnsent,
-	job.OrphanHint:       q.FindHintsWithoutJob,
-	job.OrphanUnhinted:   q.FindJobsWithoutHint,
-	job.OrphanUndecided:  q.FindUndecided,
-	job.OrphanUnbalanced: q.FindUnbalanced,
+	job.OrphanOwner:     q.FindUnknownOwners,
+	job.OrphanUnclaimed: q.FindUnclaimed,
+	job.OrphanUnsent:    q.FindUnsent,
+	job.OrphanHint:      q.FindHintsWithoutJob,
+	job.OrphanUnhinted:  q.FindJobsWithoutHint,
+	job.OrphanUndecided: q.FindUndecided,
 }
 
 // FindOrphans implements [job.Orphans].
@@ -31,16 +30,24 @@ func (s *Store) FindOrphans(ctx context.Context, kind string, after time.Duratio
 		return nil, nil
 	}
 	now := s.clock().UnixMicro()
-	found, err := all(s.read(ctx), func(r row) (job.Finding, error) {
-		f := job.Finding{Kind: kind}
-		err := r.Scan(&f.Subject, &f.Cause, &f.Mark, moment{&f.Since}, &f.Count, &f.ValueCents, &f.JobID, &f.OrderID, &f.CustomerID,
-			maybe[string]{&f.Directory}, &f.WorkerID)
-		return f, err
-	}, finders[kind], now, now-after.Microseconds(), limit)
+	if kind == job.OrphanUnbalanced {
+		return s.findUnbalanced(ctx, now-after.Microseconds(), limit)
+	}
+	found, err := all(s.read(ctx), scanOrphan(kind), finders[kind], now, now-after.Microseconds(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("find orphans of kind %s: %w", kind, s.explain(err))
 	}
 	return found, nil
+}
+
+// scanOrphan reads what finders answer.
+func scanOrphan(kind string) func(row) (job.Finding, error) {
+	return func(r row) (job.Finding, error) {
+		f := job.Finding{Kind: kind}
+		err := r.Scan(&f.Subject, &f.Cause, &f.Mark, moment{&f.Since}, &f.Count, &f.ValueCents, &f.JobID, &f.OrderID, &f.CustomerID,
+			maybe[string]{&f.Directory}, &f.WorkerID)
+		return f, err
+	}
 }
 
 // MendOrphans implements [job.Orphans].

@@ -11,6 +11,7 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/directorybolt/directorybolt/internal/submit"
 	"github.com/google/uuid"
 )
@@ -112,7 +113,11 @@ func (s *Store) CountSubmissions(ctx context.Context, order uuid.UUID) ([]direct
 
 // HeldDirectories implements [submit.Ledger].
 func (s *Store) HeldDirectories(ctx context.Context, identity string) ([]string, error) {
-	slugs, err := all(s.read(ctx), scanText, q.HeldDirectories, identity)
+	secret, err := s.Secret(ctx, store.ErasureSecret)
+	if err != nil {
+		return nil, fmt.Errorf("list held directories: %w", err)
+	}
+	slugs, err := all(s.read(ctx), scanText, q.HeldDirectories, identity, store.ErasedIdentity(secret, identity))
 	if err != nil {
 		return nil, fmt.Errorf("list directories that have the business: %w", s.explain(err))
 	}

@@ -181,29 +181,37 @@ func actorOf(by job.By) string { return cmp.Or(clean(by.Actor), job.ActorSystem)
 
 // ResolveLetters implements [job.Letters].
 func (s *Store) ResolveLetters(ctx context.Context, ids []job.ID, fate job.Fate, by job.By) ([]job.ID, error) {
-	event, act, err := store.Decision(fate, by)
-	if err != nil || len(ids) == 0 {
+	if _, _, err := store.Decision(fate, by); err != nil || len(ids) == 0 {
 		return nil, err
 	}
 	var resolved []job.Letter
-	err = s.write(ctx, func(t *tx) (err error) {
-		resolved, err = all(t, scanLetter, q.ResolveLetters, t.now, list(ids), string(fate), actorOf(by), orNull(clean(by.Reason)))
-		if err != nil {
-			return err
-		}
-		if err := t.recordLetters(event, by, resolved); err != nil || act == "" || len(resolved) == 0 {
-			return err
-		}
-		entry := job.JournalEntry{By: by, Act: act}
-		for i := range resolved {
-			entered(&entry, resolved[i].JobID, resolved[i].ValueCents, resolved[i].Canary)
-		}
-		return t.journal(entry)
+	err := s.write(ctx, func(t *tx) (err error) {
+		resolved, err = t.resolveLetters(ids, fate, by)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("resolve %d dead letters: %w", len(ids), err)
 	}
 	return letterIDs(resolved), nil
+}
+
+func (t *tx) resolveLetters(ids []job.ID, fate job.Fate, by job.By) ([]job.Letter, error) {
+	event, act, err := store.Decision(fate, by)
+	if err != nil {
+		return nil, err
+	}
+	resolved, err := all(t, scanLetter, q.ResolveLetters, t.now, list(ids), string(fate), actorOf(by), orNull(clean(by.Reason)))
+	if err != nil {
+		return nil, err
+	}
+	if err := t.recordLetters(event, by, resolved); err != nil || act == "" || len(resolved) == 0 {
+		return resolved, err
+	}
+	entry := job.JournalEntry{By: by, Act: act}
+	for i := range resolved {
+		entered(&entry, resolved[i].JobID, resolved[i].ValueCents, resolved[i].Canary)
+	}
+	return resolved, t.journal(entry)
 }
 
 func letterIDs(letters []job.Letter) []job.ID {

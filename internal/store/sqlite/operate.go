@@ -28,27 +28,29 @@ func (s *Store) operate(ctx context.Context, verb string, id job.ID, act func(*t
 
 // Cancel implements [job.Operator].
 func (s *Store) Cancel(ctx context.Context, id job.ID, by job.By) error {
-	return s.operate(ctx, "cancel", id, func(t *tx, j *job.Job) error {
-		if !job.Allowed(j.State, job.Cancelled) {
-			return wrongState(j)
-		}
-		if err := t.must(q.CancelJob, id.String(), t.now, clean(by.Reason)); err != nil {
-			return err
-		}
-		e := eventOf(job.EventJobCancelled, j, job.Cancelled)
-		e.Actor, e.Cause = by.Actor, by.Reason
-		if j.State == job.InProgress {
-			e.Detail = detail(attemptOf(j))
-		} else {
-			e.WorkerID = job.ID{} // nobody runs it
-		}
-		if err := t.record(e); err != nil {
-			return err
-		}
-		entry := job.JournalEntry{By: by, Act: job.ActCancel}
-		entered(&entry, j.ID, j.ValueCents, j.Canary)
-		return t.journal(entry)
-	})
+	return s.operate(ctx, "cancel", id, func(t *tx, j *job.Job) error { return t.cancel(j, by) })
+}
+
+func (t *tx) cancel(j *job.Job, by job.By) error {
+	if !job.Allowed(j.State, job.Cancelled) {
+		return wrongState(j)
+	}
+	if err := t.must(q.CancelJob, j.ID.String(), t.now, clean(by.Reason)); err != nil {
+		return err
+	}
+	e := eventOf(job.EventJobCancelled, j, job.Cancelled)
+	e.Actor, e.Cause = by.Actor, by.Reason
+	if j.State == job.InProgress {
+		e.Detail = detail(attemptOf(j))
+	} else {
+		e.WorkerID = job.ID{} // nobody runs it
+	}
+	if err := t.record(e); err != nil {
+		return err
+	}
+	entry := job.JournalEntry{By: by, Act: job.ActCancel}
+	entered(&entry, j.ID, j.ValueCents, j.Canary)
+	return t.journal(entry)
 }
 
 func wrongState(j *job.Job) error { return fmt.Errorf("%w: it is %s", job.ErrState, j.State) }

@@ -7,10 +7,14 @@ type statements struct {
 	// alerts.sql
 	UnreadNotices, LatestAlerts, DueAlerts, GetAlert, SaveAlert, ListAlerts, CountUnresolved string
 	CountUnresolvedInLane, PendingAlerts, PruneAlerts                                        string
+	// books.sql
+	TouchedOrders, OrdersPaid, JudgeOrders, UnpaidOrders, Account, AtRisk, Protected string
 	// canaries.sql
 	Arrive, ListArrivals, PruneArrivals string
 	// customers.sql
-	EnsureCustomer, CustomerByEmail, GetCustomer string
+	EnsureCustomer, CustomerByEmail, GetCustomer, LockCustomer, CustomerJobs, CustomerLetters, CustomerIdentities string
+	CustomerEvidence, EraseSubmissions, UnheldEvidence, EraseJobs, EraseEvents, EraseLetters, EraseNotices        string
+	EraseKeys, EndCustomerSessions, EraseRequests, ErasePauses, EraseCustomer                                     string
 	// deliveries.sql
 	AddDelivery, DropWaiting, RecentDeliveries, LaneWaits, NextDelivery, SendableDelivery, GetDelivery, SaveDelivery string
 	DropParked, ListUndelivered, GetChannel, SaveChannel, ListBacklogs, PruneDeliveries                              string
@@ -18,7 +22,7 @@ type statements struct {
 	RecordEvents, JobEvents, PruneJobEvents, PruneEvents string
 	// findings.sql
 	FindUnknownOwners, FindUnclaimed, FindUnsent, FindHintsWithoutJob, FindJobsWithoutHint, FindUndecided string
-	FindUnbalanced, RetireUnknownOwners, DropHints, HintAgain, EndUndecided                               string
+	RetireUnknownOwners, DropHints, HintAgain, EndUndecided                                               string
 	NoteFindings, ForgetFinding, ListFindings, TakeTurn                                                   string
 	// jobs.sql
 	EnqueueJobs, EnqueuedBefore, ClaimGuard, ClaimJobs, ClaimOldest, ClaimQuarantined  string

@@ -145,31 +145,6 @@ SELECT s.id::text, coalesce(j.state, 'gone'), '', s.effect_deadline, 1::bigint,
  ORDER BY s.effect_deadline
  LIMIT $2;
 
--- name: FindUnbalanced
--- Orders that an event touched lately, and those noted before. An order that is not
--- planned has no sums yet, unless it is completed.
-WITH touched AS MATERIALIZED (
-    SELECT order_id AS id
-      FROM events
-     WHERE at > statement_timestamp() - $1::bigint * interval '1 microsecond' AND order_id IS NOT NULL
-    UNION
-    SELECT order_id
-      FROM findings
-     WHERE kind = 'unbalanced'
-)
-SELECT j.id::text, why.cause, why.cause, coalesce(j.finished_at, j.created_at), 1::bigint, CASE WHEN j.canary THEN 0 ELSE j.value_cents END, j.id,
-    j.id, j.customer_id, NULL::text, NULL::uuid
-  FROM touched
-  JOIN jobs j ON j.id = touched.id
- CROSS JOIN LATERAL (SELECT count(*) AS all, count(*) FILTER (WHERE s.replaced) AS replaced FROM submissions s WHERE s.order_id = j.id) AS sums
- CROSS JOIN LATERAL (
-    SELECT format('quota %s, submissions %s, replaced %s, shortfall %s', j.quota, sums.all, sums.replaced, coalesce(j.shortfall, 0)) AS cause
- ) AS why
- WHERE j.quota IS NOT NULL AND (j.shortfall IS NOT NULL OR j.state || '' = 'completed')
-   AND j.quota <> sums.all - sums.replaced + coalesce(j.shortfall, 0)
- ORDER BY 4, 1
- LIMIT $2;
-
 -- name: RetireUnknownOwners
 -- The row says for ever that this worker may do nothing: should it live after all, its
 -- next beat ends it. Recovery then takes its jobs as those of any retired worker.

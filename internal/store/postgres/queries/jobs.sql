@@ -833,16 +833,23 @@ gone AS (
     DELETE FROM jobs j
      USING old
      WHERE j.id = old.id AND j.state IN ('completed', 'cancelled')
-    RETURNING j.id, j.kind, j.package, j.state, j.canary, j.value_cents, j.finished_at
+    RETURNING j.id, j.kind, j.package, j.state, j.canary, j.value_cents, j.finished_at,
+        j.state = 'completed' AND j.value_cents > 0 AND j.redrives > 0 AS redriven,
+        j.state = 'completed' AND j.value_cents > 0 AND j.redrives = 0 AND j.crashes > 0 AS recovered
 ),
 kept AS (
-    INSERT INTO job_archive AS a (day, kind, package, state, canary, jobs, value_cents)
-    SELECT (finished_at AT TIME ZONE 'UTC')::date, kind, coalesce(package, ''), state, canary, count(*), sum(value_cents)
+    INSERT INTO job_archive AS a (day, kind, package, state, canary, jobs, value_cents, recovered_jobs, recovered_cents,
+        redriven_jobs, redriven_cents)
+    SELECT (finished_at AT TIME ZONE 'UTC')::date, kind, coalesce(package, ''), state, canary, count(*), sum(value_cents),
+           count(*) FILTER (WHERE recovered), coalesce(sum(value_cents) FILTER (WHERE recovered), 0),
+           count(*) FILTER (WHERE redriven), coalesce(sum(value_cents) FILTER (WHERE redriven), 0)
       FROM gone
      GROUP BY 1, 2, 3, 4, 5
      ORDER BY 1, 2, 3, 4, 5
         ON CONFLICT (day, kind, package, state, canary)
-        DO UPDATE SET jobs = a.jobs + excluded.jobs, value_cents = a.value_cents + excluded.value_cents
+        DO UPDATE SET jobs = a.jobs + excluded.jobs, value_cents = a.value_cents + excluded.value_cents,
+            recovered_jobs = a.recovered_jobs + excluded.recovered_jobs, recovered_cents = a.recovered_cents + excluded.recovered_cents,
+            redriven_jobs = a.redriven_jobs + excluded.redriven_jobs, redriven_cents = a.redriven_cents + excluded.redriven_cents
 ),
 forgotten AS (
     DELETE FROM events e

@@ -12,3 +12,71 @@ SELECT id FROM customers WHERE lower(email) = lower(?1) AND erased_at IS NULL;
 SELECT id, email, name, canary, created_at
   FROM customers
  WHERE id = ?1 AND erased_at IS NULL;
+
+-- name: LockCustomer
+-- Also one that was erased before: what came since is erased too.
+SELECT id FROM customers WHERE id = ?1;
+
+-- name: CustomerJobs
+SELECT id, kind, state FROM jobs INDEXED BY jobs_of_customer WHERE customer_id = ?1 ORDER BY id;
+
+-- name: CustomerLetters
+SELECT id FROM dead_letters WHERE customer_id = ?1 AND fate IS NULL ORDER BY id;
+
+-- name: CustomerIdentities
+SELECT DISTINCT identity FROM submissions WHERE customer_id = ?1 AND identity NOT LIKE 'erased:%' ORDER BY identity;
+
+-- name: CustomerEvidence
+SELECT DISTINCT evidence ->> 'sha256' FROM submissions WHERE customer_id = ?1 AND evidence ->> 'sha256' <> '' ORDER BY 1;
+
+-- name: EraseSubmissions
+-- The identity goes; its name (?3) keeps the promise that a directory gets a business
+-- once. Of the evidence there remains that there was some.
+UPDATE submissions
+   SET identity = ?3, reason = NULL, listing_url = NULL,
+       evidence = CASE WHEN evidence IS NOT NULL
+           THEN json_object('rule', 'erased', 'status', evidence ->> 'status', 'at', evidence ->> 'at') END
+ WHERE customer_id = ?1 AND identity = ?2;
+
+-- name: UnheldEvidence
+-- Blobs that no submission names any more: two customers may have got the same page.
+SELECT value
+  FROM json_each(?1)
+ WHERE NOT EXISTS (SELECT 1 FROM submissions WHERE evidence ->> 'sha256' = value);
+
+-- name: EraseJobs
+-- The signature stays: it has no names, numbers or quoted words.
+UPDATE jobs
+   SET payload = '{}', idempotency_key = NULL, cause = CASE WHEN cause IS NOT NULL THEN 'erased' END
+ WHERE customer_id = ?1;
+
+-- name: EraseEvents
+-- What happened stays, and when; what somebody or some site said about it goes. The
+-- causes that stay are words of ours.
+UPDATE events
+   SET cause = CASE WHEN type IN ('job.recovered', 'job.quarantined', 'job.released', 'shortfall', 'orphan.found', 'books.unbalanced')
+                    THEN cause END,
+       detail = json_remove(detail, '$.listing_url', '$.rule', '$.failed_with', '$.reason', '$.need', '$.text')
+ WHERE job_id IN (SELECT value FROM json_each(?1));
+
+-- name: EraseLetters
+UPDATE dead_letters SET cause = 'erased', body = NULL, reason = NULL WHERE customer_id = ?1;
+
+-- name: EraseNotices
+-- The gate reads them within seconds; those that were read are pruned with the outbox.
+UPDATE outbox SET payload = json_remove(payload, '$.cause') WHERE kind = 'alert' AND payload ->> 'customer_id' = ?1;
+
+-- name: EraseKeys
+UPDATE api_keys SET name = 'erased', revoked_at = coalesce(revoked_at, ?2) WHERE customer_id = ?1;
+
+-- name: EndCustomerSessions
+DELETE FROM sessions WHERE key_id IN (SELECT id FROM api_keys WHERE customer_id = ?1);
+
+-- name: EraseRequests
+DELETE FROM idempotency_keys WHERE owner IN (SELECT id FROM api_keys WHERE customer_id = ?1);
+
+-- name: ErasePauses
+DELETE FROM pauses WHERE scope = 'customer:' || ?1;
+
+-- name: EraseCustomer
+UPDATE customers SET email = 'erased', name = '', erased_at = coalesce(erased_at, ?2) WHERE id = ?1;

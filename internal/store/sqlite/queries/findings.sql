@@ -122,29 +122,6 @@ SELECT s.id, coalesce(j.state, 'gone'), '', s.effect_deadline, 1, CASE WHEN s.ca
  ORDER BY s.effect_deadline
  LIMIT ?3;
 
--- name: FindUnbalanced
--- Orders that an event touched since ?2, and those noted before. An order that is not
--- planned has no sums yet, unless it is completed.
-WITH touched (id) AS MATERIALIZED (
-    SELECT order_id FROM events INDEXED BY events_by_time WHERE at > ?2 AND order_id IS NOT NULL AND ?1 >= ?2
-    UNION
-    SELECT order_id FROM findings WHERE kind = 'unbalanced'),
-sums AS (
-    SELECT j.id, j.customer_id, j.quota, coalesce(j.shortfall, 0) AS shortfall, j.canary, j.value_cents,
-           coalesce(j.finished_at, j.created_at) AS since,
-           (SELECT count(*) FROM submissions AS s WHERE s.order_id = j.id) AS listed,
-           (SELECT count(*) FROM submissions AS s WHERE s.order_id = j.id AND s.replaced) AS replaced
-      FROM touched
-     CROSS JOIN jobs AS j ON j.id = touched.id
-     WHERE j.quota IS NOT NULL AND (j.shortfall IS NOT NULL OR j.state = 'completed'))
-SELECT id, format('quota %d, submissions %d, replaced %d, shortfall %d', quota, listed, replaced, shortfall),
-    format('quota %d, submissions %d, replaced %d, shortfall %d', quota, listed, replaced, shortfall), since, 1,
-    CASE WHEN canary THEN 0 ELSE value_cents END, id, id, customer_id, NULL, NULL
-  FROM sums
- WHERE quota <> listed - replaced + shortfall
- ORDER BY since, id
- LIMIT ?3;
-
 -- name: RetireUnknownOwners
 -- The row says for ever that this worker may do nothing: should it live after all, its
 -- next beat ends it. Recovery then takes its jobs as those of any retired worker.

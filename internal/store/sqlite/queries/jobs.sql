@@ -356,13 +356,19 @@ SELECT rowid, id, created_at, state IN ('completed', 'cancelled') AND finished_a
  LIMIT ?3;
 
 -- name: ArchiveJobs
-INSERT INTO job_archive (day, kind, package, state, canary, jobs, value_cents)
-SELECT date(finished_at / 1000000, 'unixepoch'), kind, coalesce(package, ''), state, canary, count(*), sum(value_cents)
+INSERT INTO job_archive (day, kind, package, state, canary, jobs, value_cents, recovered_jobs, recovered_cents, redriven_jobs, redriven_cents)
+SELECT date(finished_at / 1000000, 'unixepoch'), kind, coalesce(package, ''), state, canary, count(*), sum(value_cents),
+    count(*) FILTER (WHERE state = 'completed' AND value_cents > 0 AND redrives = 0 AND crashes > 0),
+    coalesce(sum(value_cents) FILTER (WHERE state = 'completed' AND redrives = 0 AND crashes > 0), 0),
+    count(*) FILTER (WHERE state = 'completed' AND value_cents > 0 AND redrives > 0),
+    coalesce(sum(value_cents) FILTER (WHERE state = 'completed' AND redrives > 0), 0)
   FROM jobs
  WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ('completed', 'cancelled')
  GROUP BY 1, 2, 3, 4, 5
     ON CONFLICT (day, kind, package, state, canary)
-    DO UPDATE SET jobs = jobs + excluded.jobs, value_cents = value_cents + excluded.value_cents;
+    DO UPDATE SET jobs = jobs + excluded.jobs, value_cents = value_cents + excluded.value_cents,
+        recovered_jobs = recovered_jobs + excluded.recovered_jobs, recovered_cents = recovered_cents + excluded.recovered_cents,
+        redriven_jobs = redriven_jobs + excluded.redriven_jobs, redriven_cents = redriven_cents + excluded.redriven_cents;
 
 -- name: PruneJobs
 DELETE FROM jobs

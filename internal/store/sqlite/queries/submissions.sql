@@ -31,9 +31,10 @@ SELECT id, order_id, customer_id, directory, rank, identity, state, fence, tries
  WHERE id = ?1;
 
 -- name: HeldDirectories
+-- ?2 is the name of the identity where its customer was erased.
 SELECT directory
   FROM submissions INDEXED BY submissions_once
- WHERE identity = ?1
+ WHERE identity IN (?1, ?2)
    AND state IN ('submitting', 'submitted', 'live', 'needs_action', 'uncertain')
  ORDER BY directory;
 

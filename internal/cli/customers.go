@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/google/uuid"
+)
+
+type customersCmd struct {
+	Show   customersShowCmd   `cmd:"" help:"Show a customer."`
+	Delete customersDeleteCmd `cmd:"" help:"Remove everything personal about a customer; anonymous facts stay."`
+}
+
+// Help shows how they are typed.
+func (customersCmd) Help() string {
+	return examples("directorybolt customers show owner@example.com", `directorybolt customers delete owner@example.com --reason "asked for it"`)
+}
+
+type customersShowCmd struct {
+	Customer string `arg:"" name:"customer" help:"Id of the customer, or its e-mail address."`
+}
+
+// Help shows how it is typed.
+func (customersShowCmd) Help() string {
+	return examples("directorybolt customers show owner@example.com")
+}
+
+// Run prints the customer.
+func (c customersShowCmd) Run(ctx context.Context, a *app) error {
+	return a.withStore(ctx, func(s backend) error {
+		account, err := customerNamed(ctx, s, c.Customer)
+		if err != nil {
+			return err
+		}
+		if a.JSON {
+			return a.object(account)
+		}
+		return table(a.stdout, []string{"customer", account.ID.String()}, withoutBlank([][]string{
+			{"email", account.Email},
+			{"name", account.Name},
+			{"since", stamp(account.CreatedAt)},
+		}))
+	})
+}
+
+// customerNamed finds a customer by id or e-mail address.
+func customerNamed(ctx context.Context, s backend, text string) (auth.Account, error) {
+	account, err := s.CustomerByEmail(ctx, text)
+	if id, bad := uuid.Parse(text); bad == nil {
+		account, err = s.Customer(ctx, id)
+	}
+	if errors.Is(err, job.ErrNotFound) {
+		return account, notFound(fmt.Errorf("there is no customer %s", text), "give an id or an e-mail address; jobs show has the id of an order's customer")
+	}
+	return account, err
+}
+
+type customersDeleteCmd struct {
+	Customer string `arg:"" name:"customer" help:"Id of the customer, or its e-mail address."`
+	Yes      bool   `help:"Delete without asking."`
+	acting
+}
+
+// Help says what goes and what stays.
+func (customersDeleteCmd) Help() string {
+	return "Name, address, profiles, identities, listings, evidence, keys and what was said about them are removed for ever. Which orders there were, " +
+		"what was paid and what became of each directory stays, without a person. Orders that are not over must be cancelled first; pending " +
+		"rechecks are cancelled and open dead letters purged. Proofs on the disks of other machines are removed by the same command there.\n\n" +
+		examples(`directorybolt customers delete owner@example.com --reason "asked for it by mail"`)
+}
+
+// Run deletes.
+func (c customersDeleteCmd) Run(ctx context.Context, a *app) error {
+	if strings.TrimSpace(c.Reason) == "" {
+		return usage(errors.New("a deletion needs a reason"), "add --reason TEXT")
+	}
+	h, err := a.errand()
+	if err != nil {
+		return err
+	}
+	return a.withStore(ctx, func(s backend) error {
+		id, err := c.find(ctx, s)
+		if err != nil {
+			return err
+		}
+		if !c.Yes && !a.confirmed(id.String()) {
+			return usage(errors.New("not confirmed; nothing was deleted"), "type the id, or add --yes")
+		}
+		done, err := h.erase(ctx, s, id, c.by())
+		if errors.Is(err, job.ErrState) {
+			return remedied(err, "cancel what is not over: directorybolt jobs cancel ID; then delete again")
+		}
+		if err != nil {
+			return err
+		}
+		if a.JSON {
+			return a.object(done)
+		}
+		return a.printf("deleted customer %s: %s, %s, %s and %s are anonymous now\n", id, count(int(done.Jobs), "job"),
+			count(int(done.Submissions), "submission"), count(int(done.Events), "event"), count(int(done.Letters), "dead letter"))
+	})
+}
+
+// find also takes the id of a customer that was deleted before: what came since goes.
+func (c customersDeleteCmd) find(ctx context.Context, s backend) (job.ID, error) {
+	if id, err := uuid.Parse(c.Customer); err == nil {
+		return id, nil
+	}
+	account, err := customerNamed(ctx, s, c.Customer)
+	return account.ID, err
+}
+
+// erase removes a customer from the store, and from this machine's disk the proofs that
+// nothing refers to any more.
+func (h house) erase(ctx context.Context, s backend, id job.ID, by job.By) (auth.Erasure, error) {
+	done, err := s.EraseCustomer(ctx, id, by)
+	if err != nil {
+		return done, err
+	}
+	proofs := h.evidence()
+	for _, name := range done.Evidence {
+		if err := proofs.Remove(ctx, name); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}

@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// EraseCustomer removes what is personal about a customer.
+func (s *Store) EraseCustomer(ctx context.Context, id uuid.UUID, by job.By) (auth.Erasure, error) {
+	what := "erase customer " + id.String()
+	secret, err := s.Secret(ctx, store.ErasureSecret)
+	if err != nil {
+		return auth.Erasure{}, fmt.Errorf("%s: %w", what, err)
+	}
+	var e erasure
+	err = again(ctx, func() error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			e = erasure{alertTx: &alertTx{ctx: ctx, tx: tx}, customer: id, by: by, secret: secret}
+			return e.run()
+		})
+	})
+	if err != nil {
+		return auth.Erasure{}, fmt.Errorf("%s: %w", what, readable(err))
+	}
+	return e.done, nil
+}
+
+// erasure is one transaction that erases a customer.
+type erasure struct {
+	*alertTx
+	customer uuid.UUID
+	by       job.By
+	secret   []byte
+	done     auth.Erasure
+}
+
+func (e *erasure) run() error {
+	if _, err := oneIn(e.alertTx, "LockCustomer", scanID, dbID(e.customer)); err != nil {
+		return err
+	}
+	ids, err := e.endWork()
+	if err != nil {
+		return err
+	}
+	evidence, err := allIn(e.alertTx, "CustomerEvidence", scanText, dbID(e.customer))
+	if err != nil {
+		return err
+	}
+	if err := e.submissions(); err != nil {
+		return err
+	}
+	if e.done.Evidence, err = allIn(e.alertTx, "UnheldEvidence", scanText, evidence); err != nil {
+		return err
+	}
+	if err := e.erase(&e.done.Events, "EraseEvents", dbIDs(ids)); err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		statement string
+		count     *int64
+	}{
+		{"EraseJobs", &e.done.Jobs},
+		{"EraseLetters", &e.done.Letters},
+		{"EraseNotices", new(int64)},
+		{"EndCustomerSessions", new(int64)},
+		{"EraseRequests", new(int64)},
+		{"EraseKeys", &e.done.Keys},
+		{"ErasePauses", new(int64)},
+	} {
+		if err := e.erase(step.count, step.statement, dbID(e.customer)); err != nil {
+			return err
+		}
+	}
+	return e.exec("EraseCustomer", dbID(e.customer), actor(e.by), plain(e.by.Reason), e.done.Jobs, e.done.Submissions)
+}
+
+// endWork cancels rechecks and gives letters up; nothing could be done with either
+// afterwards. It answers all jobs of the customer.
+func (e *erasure) endWork() ([]job.ID, error) {
+	jobs, err := allIn(e.alertTx, "CustomerJobs", func(row pgx.CollectableRow) (j store.CustomerJob, err error) {
+		err = row.Scan((*nullID)(&j.ID), &j.Kind, &j.State)
+		return j, err
+	}, dbID(e.customer))
+	if err != nil {
+		return nil, err
+	}
+	ids, rechecks, err := store.Erasable(jobs)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range rechecks {
+		if err := e.exec("CancelJob", dbID(id), actor(e.by), store.ErasedReason); err != nil {
+			return nil, err
+		}
+	}
+	letters, err := allIn(e.alertTx, "CustomerLetters", scanID, dbID(e.customer))
+	if err != nil || len(letters) == 0 {
+		return ids, err
+	}
+	event, act, err := store.Decision(job.FatePurged, e.by)
+	if err != nil {
+		return nil, err
+	}
+	return ids, e.exec("ResolveLetters", dbIDs(letters), string(job.FatePurged), actor(e.by), dbText(store.ErasedReason), event, dbText(act))
+}
+
+func (e *erasure) submissions() error {
+	identities, err := allIn(e.alertTx, "CustomerIdentities", scanText, dbID(e.customer))
+	if err != nil {
+		return err
+	}
+	for _, identity := range identities {
+		if err := e.erase(&e.done.Submissions, "EraseSubmissions", dbID(e.customer), identity, store.ErasedIdentity(e.secret, identity)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// erase runs a statement and adds the rows it changed to count.
+func (e *erasure) erase(count *int64, statement string, args ...any) error {
+	tag, err := e.tx.Exec(e.ctx, statements.Get(statement), args...)
+	*count += tag.RowsAffected()
+	return err
+}
+
+// CustomerByEmail answers a customer.
+func (s *Store) CustomerByEmail(ctx context.Context, email string) (auth.Account, error) {
+	id, err := one(ctx, s, "find a customer by e-mail", "CustomerByEmail", scanID, plain(email))
+	if err != nil {
+		return auth.Account{}, err
+	}
+	return s.Customer(ctx, id)
+}

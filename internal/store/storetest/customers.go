@@ -1,0 +1,220 @@
+package storetest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/directory"
+	"github.com/directorybolt/directorybolt/internal/idempotency"
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/submit"
+)
+
+var customerPromises = []promise{
+	{name: "ACustomerIsFoundByEmailInAnyCase", holds: customerByEmail},
+	{name: "NothingPersonalIsLeftOfAnErasedCustomer", holds: nothingPersonalIsLeft},
+	{name: "AnonymousFactsStay", holds: factsStay},
+	{name: "AnOrderThatIsNotOverKeepsItsCustomer", holds: openOrderKeepsCustomer},
+	{name: "ADirectoryGetsAnErasedBusinessOnce", holds: erasedBusinessOnce},
+	{name: "AProofThatTwoCustomersShareStays", holds: sharedProofStays},
+}
+
+// person is a word in everything personal about the suite's customer.
+const person = "Annabel"
+
+// buyer is a customer with orders in which the person stands everywhere.
+type buyer struct {
+	id           job.ID
+	key          string
+	done, failed job.ID // orders
+	recheck      job.ID
+}
+
+func (b *bed) customer(email string) job.ID {
+	b.Helper()
+	id, err := b.Store.EnsureCustomer(b.ctx, submit.Customer{Email: email, Name: person + " Baker"})
+	b.must(err)
+	return id
+}
+
+func (b *bed) orderOf(customer job.ID) job.Spec {
+	s := order()
+	s.CustomerID, s.Quota = customer, 2
+	s.Payload = []byte(`{"v": 1, "profile": {"name": "` + person + `'s Bakery", "email": "` + person + `@bakery.example"}}`)
+	s.IdempotencyKey = person + ":" + job.NewID().String()
+	return s
+}
+
+func (b *bed) buyer(identity string) buyer {
+	b.Helper()
+	y := buyer{id: b.customer(person + "@example.com")}
+	// What was said of her.
+	proof := evidence()
+	proof.Excerpt, proof.URL = "Thank you, "+person, "https://dir.example/"+person
+	j := b.running(b.orderOf(y.id))
+	subs := b.plan(j.Lease(), directory.Plan{Choices: choices("alpha", "beta"), Identity: identity})
+	b.intend(j.Lease(), subs[0])
+	b.settle(j.Lease(), subs[0], directory.Outcome{State: directory.Submitted, Evidence: proof, ListingURL: "https://dir.example/" + person, Reason: person})
+	b.settle(j.Lease(), subs[1], directory.Outcome{State: directory.Skipped, Reason: person + " is listed", Class: directory.ClassPermanent})
+	b.must(b.Store.Snooze(b.ctx, j.Lease(), 0, person+" asked to wait"))
+	j = b.claimOne(b.worker())
+	b.complete(j.Lease())
+	y.done = j.ID
+
+	quoted := `"` + person + `"`
+	y.failed = b.dead(b.orderOf(y.id), quoted+" is not welcome")
+	b.redriveLetters(b.letterOf(y.failed).ID)
+	j = b.claimOne(b.worker())
+	b.fail(j.Lease(), job.Failure{Cause: quoted + " again", Class: job.ClassPermanent, Permanent: true})
+	y.recheck = b.enqueueOne(job.Spec{Kind: job.KindRecheck, CustomerID: y.id, Payload: []byte(`{"v": 1, "note": "` + person + `"}`), Delay: time.Hour})
+
+	text, k, err := auth.Mint(person+"'s portal", auth.Customer, y.id, time.Time{}, "")
+	b.must(err)
+	_, err = b.Store.AddKey(b.ctx, k, auth.HashOf(text), staff)
+	b.must(err)
+	y.key = k.ID
+	_, err = b.Store.AddSession(b.ctx, auth.HashOf("cookie of "+y.key), y.key, time.Hour)
+	b.must(err)
+	print := idempotency.FingerprintOf("POST", "/api/orders", []byte(person))
+	b.begin(y.key, person, print)
+	b.must(b.Store.EndRequest(b.ctx, y.key, person, print, &idempotency.Answer{Status: 201, ContentType: "text/plain", Body: []byte(person)}))
+	b.must(b.Store.Pause(b.ctx, job.Scope{Customer: y.id}, staff))
+	return y
+}
+
+func (b *bed) erase(id job.ID) auth.Erasure {
+	b.Helper()
+	done, err := b.Store.EraseCustomer(b.ctx, id, staff)
+	b.must(err)
+	return done
+}
+
+func customerByEmail(b *bed) {
+	id := b.customer("Ann@Example.com")
+	c, err := b.Store.CustomerByEmail(b.ctx, "ann@example.COM")
+	b.must(err)
+	b.equal("customer", c.ID, id)
+	_, err = b.Store.CustomerByEmail(b.ctx, "bob@example.com")
+	b.fails("somebody else", err, job.ErrNotFound)
+}
+
+// personalColumns are all in which a customer or a site may have written. Why staff did
+// something, staff wrote: that stays in the journal.
+var personalColumns = map[string][]string{
+	"customers":        {"email", "name"},
+	"jobs":             {"CAST(payload AS text)", "idempotency_key", "cause", "signature"},
+	"submissions":      {"identity", "reason", "need", "CAST(evidence AS text)", "listing_url"},
+	"events":           {"cause", "CAST(detail AS text)"},
+	"dead_letters":     {"cause", "reason", "signature"},
+	"outbox":           {"CAST(payload AS text)"},
+	"api_keys":         {"name"},
+	"idempotency_keys": {"key"},
+}
+
+// personal counts the rows of each table in which the person stands.
+func (b *bed) personal() map[string]int64 {
+	b.Helper()
+	left := map[string]int64{}
+	for table, columns := range personalColumns {
+		if n := b.numberOf(table, "lower(%s) LIKE '%%%s%%'", "coalesce("+strings.Join(columns, ", '') || coalesce(")+", '')", strings.ToLower(person)); n > 0 {
+			left[table] = n
+		}
+	}
+	return left
+}
+
+func nothingPersonalIsLeft(b *bed) {
+	y := b.buyer(person + "|bakery.example|10115|DE")
+	before := b.personal()
+	for table := range personalColumns {
+		if before[table] == 0 {
+			b.Errorf("the suite's customer left nothing in %s", table)
+		}
+	}
+	done := b.erase(y.id)
+	b.equal("rows with the person", b.personal(), map[string]int64{})
+	b.equal("pauses left", b.numberOf("pauses", "1 = 1"), int64(0))
+	b.equal("removed", []int64{done.Jobs, done.Submissions, done.Letters, done.Keys}, []int64{3, 2, 2, 1})
+	b.equal("proofs to remove", done.Evidence, []string{"ab12"})
+	_, err := b.Store.Customer(b.ctx, y.id)
+	b.fails("the customer", err, job.ErrNotFound)
+	_, err = b.Store.SessionKey(b.ctx, auth.HashOf("cookie of "+y.key))
+	b.fails("the session", err, job.ErrNotFound)
+	k, _, err := b.Store.KeyByID(b.ctx, y.key)
+	b.must(err)
+	b.equal("the key is revoked", k.RevokedAt.IsZero(), false)
+	b.state(y.recheck, job.Cancelled)
+	b.equal("open letters", b.depth().Open, int64(0))
+
+	b.equal("erased again", b.erase(y.id).Submissions, int64(0))
+	_, err = b.Store.EraseCustomer(b.ctx, job.NewID(), staff)
+	b.fails("a customer that never was", err, job.ErrNotFound)
+}
+
+func factsStay(b *bed) {
+	y := b.buyer(identity)
+	type fact struct{ Type, From, To, Actor string }
+	facts := func(id job.ID) (all []fact) {
+		for _, e := range b.history(id) {
+			all = append(all, fact{e.Type, e.From, e.To, e.Actor})
+		}
+		return all
+	}
+	before, account, money := facts(y.done), b.account(), b.job(y.done)
+	states := b.submissions(y.done)
+	b.erase(y.id)
+	b.equal("history", facts(y.done), before)
+	a := b.account()
+	a.At = account.At
+	b.equal("account", a, account)
+	after := b.job(y.done)
+	b.equal("order", []any{after.State, after.ValueCents, after.Package, after.FinishedAt}, []any{money.State, money.ValueCents, money.Package, money.FinishedAt})
+	for i, s := range b.submissions(y.done) {
+		b.equal("submission", []any{s.Directory, s.State, s.Tries, s.UpdatedAt, s.Evidence != nil},
+			[]any{states[i].Directory, states[i].State, states[i].Tries, states[i].UpdatedAt, states[i].Evidence != nil})
+	}
+	b.equal("unbalanced", b.judgeBooks(y.done, y.failed), map[job.ID]string{})
+	b.equal("journalled", b.numberOf("journal", "act = '%s' AND subject = 'customer %s' AND actor = '%s' AND reason = '%s'",
+		job.ActEraseCustomer, y.id, staff.Actor, staff.Reason), int64(1))
+	b.equal("events of it", b.numberOf("events", "type = 'customer.erased' AND customer_id = '%s'", y.id), int64(1))
+
+	// Somebody of that address may come again, as somebody new.
+	again := b.customer(person + "@example.com")
+	b.equal("the same customer", again == y.id, false)
+}
+
+func openOrderKeepsCustomer(b *bed) {
+	id := b.customer(person + "@example.com")
+	running := b.running(b.orderOf(id)).ID
+	for _, open := range []job.ID{b.enqueueOne(b.orderOf(id)), running} {
+		b.unchanged(open, func() {
+			_, err := b.Store.EraseCustomer(b.ctx, id, staff)
+			b.fails("erase while an order is open", err, job.ErrState)
+			if !strings.Contains(fmt.Sprint(err), running.String()) {
+				b.Errorf("error %q does not name the order", err)
+			}
+		})
+		b.must(b.Store.Cancel(b.ctx, open, staff))
+	}
+	_, err := b.Store.Customer(b.ctx, id)
+	b.must(err)
+	b.erase(id)
+}
+
+func erasedBusinessOnce(b *bed) {
+	y := b.buyer(identity)
+	b.equal("held before", b.held(identity), []string{"alpha"})
+	b.erase(y.id)
+	b.equal("held after", b.held(identity), []string{"alpha"})
+	b.equal("held by another", len(b.held("another|business")), 0)
+}
+
+func sharedProofStays(b *bed) {
+	other, subs := b.planned("other", "alpha")
+	b.bring(other.Lease(), subs[0], directory.Submitted)
+	b.complete(other.Lease())
+	y := b.buyer(identity)
+	b.equal("proofs to remove", len(b.erase(y.id).Evidence), 0)
+}
