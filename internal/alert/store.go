@@ -34,6 +34,16 @@ type Reader interface {
 	Pending(ctx context.Context) (unread, due bool, err error)
 	// Sendable reports whether something could be sent on the channel now.
 	Sendable(ctx context.Context, channel string) (bool, error)
+	// AlertsDelivered tells how punctual the messages of [from, to) were; one is late that
+	// was accepted, or still is not, so long after it was due.
+	AlertsDelivered(ctx context.Context, from, to time.Time, late time.Duration) (Punctuality, error)
+}
+
+// Punctuality is how well people were told.
+type Punctuality struct {
+	Delivered int64 `json:"delivered"`
+	Late      int64 `json:"late"`    // of these
+	Waiting   int64 `json:"waiting"` // late, and not delivered yet
 }
 
 // Filter selects alerts.

@@ -53,6 +53,7 @@ type commands struct {
 	Alerts     alertsCmd     `cmd:"" group:"operate" help:"Look at alerts, take them on, and test the channels."`
 	Stale      staleCmd      `cmd:"" group:"operate" help:"Look at stuck jobs and take them back."`
 	Audit      auditCmd      `cmd:"" group:"operate" help:"Prove that everything that was paid for is accounted for."`
+	Report     reportCmd     `cmd:"" group:"operate" help:"Tell how a day, a week or a month went."`
 	Keys       keysCmd       `cmd:"" group:"operate" help:"Make, list and revoke API keys."`
 	Queue      queueCmd      `cmd:"" group:"operate" help:"Make and check the queues in SQS."`
 	Drill      drillCmd      `cmd:"" group:"operate" help:"Break something on purpose and look whether the promises hold."`

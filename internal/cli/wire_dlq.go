@@ -14,7 +14,7 @@ func (h house) deadLetterMonitor(ctx context.Context, s backend) (*deadletter.Mo
 	if err != nil {
 		return nil, err
 	}
-	c := deadletter.Config{Store: s, Alerts: s, Interval: h.config.DLQCheckInterval, Log: h.log, Metrics: h.metrics}
+	c := deadletter.Config{Store: s, Alerts: s, Rollups: s, Interval: h.config.DLQCheckInterval, Log: h.log, Metrics: h.metrics}
 	if letters != nil {
 		c.Queue = letters
 	}

@@ -35,6 +35,7 @@ type Config struct {
 	Store    Store             // required
 	Queue    queue.DeadLetters // nil: letters are in the store alone
 	Alerts   Alerts            // what people were told; nil: not known
+	Rollups  job.Rollups       // keeps sums for reports; nil: nobody does
 	Interval time.Duration     // between two checks; 5 min
 	Tend     time.Duration     // between two looks at the store alone; 1 s
 	Log      *slog.Logger      // nil: slog.Default()

@@ -44,7 +44,24 @@ func (m *Monitor) record(ctx context.Context, r Result, took time.Duration, fail
 		"copied": p.Counts["copied"] + int64(r.Copied), "kept": p.Counts["kept"] + int64(r.Kept),
 		"stale": p.Counts["stale"] + int64(r.Stale), "settled": p.Counts["settled"] + r.Settled,
 	}
-	return m.keep(ctx, *p)
+	if err := m.keep(ctx, *p); err != nil {
+		return err
+	}
+	return m.count(ctx, failed)
+}
+
+// count counts a pass for the reports: there are few.
+func (m *Monitor) count(ctx context.Context, failed error) error {
+	if m.Rollups == nil || ctx.Err() != nil {
+		return nil
+	}
+	fact := job.Fact{Name: job.FactPasses, Labels: job.MonitorDLQ, Value: 1}
+	if failed != nil {
+		fact.Name = job.FactPassesFailed
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return m.Rollups.AddFacts(ctx, fact)
 }
 
 // recordLook does so for a look into the queue.

@@ -29,6 +29,7 @@ type Store interface {
 	Postbox
 	Journal
 	Books
+	Figures
 }
 
 // Enqueuer takes work in.

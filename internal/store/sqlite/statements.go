@@ -17,9 +17,11 @@ type statements struct {
 	EraseKeys, EndCustomerSessions, EraseRequests, ErasePauses, EraseCustomer                                     string
 	// deliveries.sql
 	AddDelivery, DropWaiting, RecentDeliveries, LaneWaits, NextDelivery, SendableDelivery, GetDelivery, SaveDelivery string
-	DropParked, ListUndelivered, GetChannel, SaveChannel, ListBacklogs, PruneDeliveries                              string
+	DropParked, ListUndelivered, GetChannel, SaveChannel, ListBacklogs, PruneDeliveries, AlertsDelivered             string
 	// events.sql
 	RecordEvents, JobEvents, PruneJobEvents, PruneEvents string
+	// figures.sql
+	OrdersPlaced, OrdersCompleted, CountEvents string
 	// findings.sql
 	FindUnknownOwners, FindUnclaimed, FindUnsent, FindHintsWithoutJob, FindJobsWithoutHint, FindUndecided string
 	RetireUnknownOwners, DropHints, HintAgain, EndUndecided                                               string

@@ -108,6 +108,7 @@ func Run(t *testing.T, f Factory) {
 		{"Tell", tellPromises},
 		{"Letters", letterPromises},
 		{"Books", bookPromises},
+		{"Figures", figurePromises},
 		{"Postbox", postboxPromises},
 		{"Alerts", alertPromises},
 		{"Deliveries", deliveryPromises},

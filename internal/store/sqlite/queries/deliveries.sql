@@ -94,3 +94,12 @@ SELECT c.name, c.target, c.next_at, c.failures, c.failing_since, c.held_at, c.er
 -- name: PruneDeliveries
 DELETE FROM deliveries
  WHERE seq IN (SELECT seq FROM deliveries WHERE sent_at < ?1 LIMIT ?2);
+
+-- name: AlertsDelivered
+-- Sent in a time, of these later than ?3 after they were due; and due in that time, and
+-- waiting for longer than that. ?4 is now.
+SELECT count(*) FILTER (WHERE sent_at IS NOT NULL),
+       count(*) FILTER (WHERE sent_at > due_at + ?3),
+       count(*) FILTER (WHERE sent_at IS NULL AND due_at < ?2 AND due_at < ?4 - ?3)
+  FROM deliveries
+ WHERE sent_at >= ?1 AND sent_at < ?2 OR sent_at IS NULL;
