@@ -52,7 +52,7 @@ func newWard(t *testing.T, s *stack) *ward {
 		{"SQS_QUEUE_URL", queues.URL}, {"SQS_DLQ_URL", queues.DLQ}, {"SLACK_WEBHOOK_URL", w.slack.URL + "/services/T0/B0/x"},
 		{"DLQ_CHECK_INTERVAL_SECONDS", "1"}, {"PROBE_ADDRESS", "127.0.0.1:0"},
 		// What a busy machine delays must not look like a death.
-		{"CHECK_INTERVAL_SECONDS", "1"}, {"LEASE", "20s"}, {"HEARTBEAT", "2s"},
+		{"CHECK_INTERVAL_SECONDS", "1"}, {"LEASE", "20s"}, {"HEARTBEAT", "2s"}, {"RATE_LIMIT_TIMEOUT", "10s"},
 	} {
 		s.set(kv[0], kv[1])
 	}

@@ -47,6 +47,8 @@ type commands struct {
 	Customers   customersCmd   `cmd:"" group:"order" help:"Look at a customer, and delete one."`
 	Directories directoriesCmd `cmd:"" group:"order" help:"Look at the catalog of directories and check it."`
 
+	Doctor     doctorCmd     `cmd:"" group:"operate" help:"Before a deploy: look at settings, database, queues, channels, disk."`
+	Verify     verifyCmd     `cmd:"" group:"operate" help:"After a deploy: prove that the running system works, line by line."`
 	Health     healthCmd     `cmd:"" group:"operate" help:"Say how the installation is, and what is wrong."`
 	Why        whyCmd        `cmd:"" group:"operate" help:"Say why a job is not running, or why it ran more than once."`
 	Dlq        dlqCmd        `cmd:"" group:"operate" help:"Look at dead letters and decide about them."`

@@ -57,7 +57,7 @@ func TestNoCommandAtAllShowsTheHelpOnStderr(t *testing.T) {
 
 func TestCompletionKnowsCommandsFlagsAndValues(t *testing.T) {
 	for _, c := range []struct{ words, want string }{
-		{"", "all api work stale-monitor dlq-monitor demo sandbox submit jobs customers directories health why dlq alerts stale audit report keys queue drill migrate config version completion"},
+		{"", "all api work stale-monitor dlq-monitor demo sandbox submit jobs customers directories doctor verify health why dlq alerts stale audit report keys queue drill migrate config version completion"},
 		{"m", "migrate"},
 		{"jobs re", "results redrive resume"},
 		{"jobs list --st", "--state"},

@@ -37,6 +37,9 @@ type Canary struct {
 	Hold        time.Duration `json:"hold_ns"`        // each effect takes so long: half of it before it arrives, half after
 	Hang        bool          `json:"hang,omitempty"` // the first attempt stops getting further after its first intent
 
+	// Fail makes its first life end as a dead letter; a redrive mends that.
+	Fail bool `json:"fail,omitempty"`
+
 	// Only is the name of the worker that the first attempt is for; others give it
 	// back uncounted. Once a process died or hung over it, anybody may go on. Empty:
 	// anybody from the start.
@@ -84,6 +87,9 @@ func Canaries(c Config, w Witness, name string) job.Handler {
 		}
 		if canary.Only != "" && canary.Only != name && a.Job.Crashes == 0 {
 			return job.Snooze(rand.N(2*canaryTurn), "this canary is for another worker")
+		}
+		if canary.Fail && a.Job.Redrives == 0 {
+			return job.Permanent(errors.New("this canary is to fail until it is redriven"))
 		}
 		return performCanary(ctx, c, w, canary, a)
 	})

@@ -80,3 +80,16 @@ func judge(a webpost.Answer) alert.Receipt {
 	}
 	return r
 }
+
+// Probe asks, without a message, whether the webhook takes any: one that does refuses a
+// body without text, and one that does not says why. The error is what Slack says.
+func (n *Notifier) Probe(ctx context.Context) error {
+	answer, failed := webpost.Post(ctx, n.config.URL, []byte("{}"), nil)
+	if failed != nil {
+		return fmt.Errorf("ask Slack: %s", failed.Cause)
+	}
+	if r := judge(answer); r.Outcome != alert.Refused && r.Outcome != alert.Delivered {
+		return fmt.Errorf("ask Slack: %s", r.Cause)
+	}
+	return nil
+}

@@ -239,3 +239,37 @@ func TestTheCheckerFindsWhatSlackWouldRefuse(t *testing.T) {
 		}
 	}
 }
+
+// A webhook that is good refuses a body without text; nobody is told anything.
+func TestAWebhookIsProbedWithoutAMessage(t *testing.T) {
+	for _, c := range []struct {
+		reply alerttest.Reply
+		good  bool
+	}{
+		{alerttest.Reply{Status: 400, Body: "no_text"}, true},
+		{alerttest.Reply{Status: 400, Body: "invalid_payload"}, true},
+		{alerttest.Reply{Status: 404, Body: "no_service"}, false},
+		{alerttest.Reply{Status: 403, Body: "invalid_token"}, false},
+		{alerttest.Reply{Status: 410, Body: "channel_is_archived"}, false},
+		{alerttest.Reply{Status: 500, Body: "rollup_error"}, false},
+		{alerttest.Reply{Status: 200, Body: "<html>a page of somebody else"}, false},
+	} {
+		s := newService(t)
+		s.Answer(alerttest.Refuse, c.reply)
+		err := s.to.Probe(t.Context())
+		if (err == nil) != c.good {
+			t.Errorf("%d %s: error %v", c.reply.Status, c.reply.Body, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "sEcReT") {
+			t.Errorf("the error tells the secret: %v", err)
+		}
+		if n := len(s.Accepted()); n != 0 {
+			t.Errorf("%d messages were accepted", n)
+		}
+	}
+	s := newService(t)
+	s.Leave()
+	if err := s.to.Probe(t.Context()); err == nil || strings.Contains(err.Error(), "sEcReT") {
+		t.Errorf("nobody listens: error %v", err)
+	}
+}
