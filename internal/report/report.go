@@ -23,13 +23,14 @@ const (
 	Monthly = "monthly"
 )
 
-// PeriodOf is the period of a kind of report that ends at to.
+// PeriodOf is the period of a kind of report that ends at to, or with the second that is
+// not over then: what happened in it until now belongs to it.
 func PeriodOf(name string, to time.Time) (Period, error) {
 	days, known := map[string]int{Daily: 1, Weekly: 7, Monthly: 30}[name]
 	if !known {
 		return Period{}, fmt.Errorf("there is no %s report", name)
 	}
-	to = to.UTC().Truncate(time.Second)
+	to = to.UTC().Add(time.Second - 1).Truncate(time.Second)
 	return Period{Name: name, From: to.AddDate(0, 0, -days), To: to}, nil
 }
 
