@@ -55,6 +55,10 @@ func TestStaffSeesEveryPartAndAnOrderLive(t *testing.T) {
 	b.open(url)
 	b.sees("h1", "Sign in")
 	b.accessible("sign in")
+	b.click(".aside a")
+	b.sees(".verdict")
+	b.sees("tbody", "Database", "Workers")
+	b.click("#who a")
 	b.types("#key", "dbk_live_nonsense")
 	b.sees("#key-trouble", "This key does not work")
 	b.types("#key", text)
@@ -102,12 +106,16 @@ func TestStaffSeesEveryPartAndAnOrderLive(t *testing.T) {
 	b.sees("tbody", "order", second.String()[:8])
 	b.accessible("stale jobs")
 
-	b.follow("Health")
-	b.sees(".body")
-	b.accessible("health")
 	b.follow("Dead letters")
 	b.sees(".body")
 	b.accessible("dead letters")
+
+	b.follow("Health")
+	b.sees(".verdict", "Look at: ", "Workers")
+	b.sees("[data-figure=jobs_stale]", "1")
+	b.sees("[data-figure=value_at_risk_cents]", "$149.00")
+	b.sees("tbody", "Database", "up", "Stale job monitor")
+	b.accessible("health")
 
 	if got := eval[int](b, "window.visit ?? 0"); got != 1 {
 		t.Error("the page was loaded again")
