@@ -41,7 +41,7 @@ build: ## the static binary, bin/directorybolt
 
 .PHONY: test
 test: ## all tests, with the race detector, on real stores; installs what is missing when root
-	scripts/need.sh gcc postgresql pgbouncer libfaketime nodejs npm chromium-headless-shell
+	scripts/need.sh gcc postgresql pgbouncer libfaketime nodejs npm python3 chromium-headless-shell
 	$(TESTPG) go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(GOTESTFLAGS) $(PKG)
 
 .PHONY: lint
