@@ -37,7 +37,7 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	// The port comes first: who cannot have it has not touched anything.
-	ln, err := listen(ctx, h.config.Bind, h.config.Port)
+	ln, err := a.listen(ctx, h.config)
 	if err != nil {
 		return err
 	}
@@ -72,6 +72,7 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 			"url", "http://"+ln.Addr().String(), "directories", catalog.Len())
 		h.adviseKeys(ctx, s)
 		defer h.log.InfoContext(ctx, "stopped")
+		defer a.tellManager(ctx)()
 		return p.run(ctx)
 	})
 }

@@ -27,7 +27,7 @@ func (apiCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	ln, err := listen(ctx, h.config.Bind, h.config.Port)
+	ln, err := a.listen(ctx, h.config)
 	if err != nil {
 		return err
 	}
@@ -54,6 +54,7 @@ func (apiCmd) Run(ctx context.Context, a *app) error {
 		h.adviseKeys(ctx, s)
 		p.services = append(p.services, h.tracer.Run)
 		defer h.log.InfoContext(ctx, "stopped")
+		defer a.tellManager(ctx)()
 		return p.run(ctx)
 	})
 }

@@ -11,7 +11,7 @@ type dlqMonitorCmd struct{}
 // Help shows how it is typed.
 func (dlqMonitorCmd) Help() string {
 	return "It copies each dead letter to the dead letter queue, where there is one, keeps what else arrives there before the queue " +
-		"deletes it, says when nobody sees the queue, tells what became of redriven letters, and sends alerts to the channels that are set. Any number of them may run: the work is done once. " +
+		"deletes it, says when nobody sees the queue, tells what became of redriven letters, and sends alerts to the channels that are set. It also forgets what retention lets go. Any number of them may run: the work is done once. " +
 		"`all` runs the same monitor.\n\n" +
 		examples("DATABASE_URL=postgres://… directorybolt dlq-monitor")
 }
@@ -32,8 +32,10 @@ func (dlqMonitorCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
+		relay = append(relay, retention(s, job.Retention{Finished: h.config.Retention()}, h.log))
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "interval", h.config.DLQCheckInterval)
 		defer h.log.InfoContext(ctx, "stopped")
+		defer a.tellManager(ctx)()
 		alerting, err := h.alerting(ctx, s)
 		if err != nil {
 			return err

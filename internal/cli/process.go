@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -29,8 +30,10 @@ import (
 type process struct {
 	worker   func(ctx context.Context) error
 	services services
-	close    func() // at the very end
+	close    func()        // at the very end
+	delay    time.Duration // that requests are taken while it drains, if somebody asks whether it is ready
 	draining atomic.Bool
+	probed   atomic.Bool // somebody asked whether it is ready
 }
 
 // run returns when everything has ended. The first service that fails ends the
@@ -38,8 +41,14 @@ type process struct {
 func (p *process) run(ctx context.Context) error {
 	defer p.close()
 	working, halt := context.WithCancelCause(ctx)
-	defer halt(nil)
-	context.AfterFunc(working, func() { p.draining.Store(true) })
+	lingered := make(chan struct{})
+	context.AfterFunc(working, func() {
+		defer close(lingered)
+		p.draining.Store(true)
+		if ctx.Err() != nil && p.probed.Load() {
+			time.Sleep(p.delay)
+		}
+	})
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var g errgroup.Group
@@ -51,8 +60,26 @@ func (p *process) run(ctx context.Context) error {
 		})
 	}
 	err := p.worker(working)
+	halt(err)
+	<-lingered
 	stop()
 	return errors.Join(err, g.Wait())
+}
+
+// leaving makes a drain known to those who ask h, and has it last so long if they ask
+// for it: whoever probes learns of it in time, and who keeps a connection open comes by
+// another next time.
+func (p *process) leaving(h http.Handler, delay time.Duration) http.Handler {
+	p.delay = delay
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/readyz" {
+			p.probed.Store(true)
+		}
+		if p.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // during runs the process while act lasts.
@@ -145,7 +172,9 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 		Log:         h.log,
 	})
 	return []func(ctx context.Context) error{
-		func(ctx context.Context) error { return api.Serve(ctx, ln, handler, h.log) },
+		func(ctx context.Context) error {
+			return api.Serve(ctx, ln, p.leaving(handler, h.config.DrainDelay), h.log)
+		},
 		func(ctx context.Context) error { return keys.Run(ctx, h.log) },
 		limits.run,
 		watch.Run,

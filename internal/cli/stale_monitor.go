@@ -28,6 +28,7 @@ func (staleMonitorCmd) Run(ctx context.Context, a *app) error {
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config),
 			"interval", h.config.LivenessInterval(), "stall_after", h.config.StallAfter())
 		defer h.log.InfoContext(ctx, "stopped")
+		defer a.tellManager(ctx)()
 		relay, err := h.relay(ctx, s)
 		if err != nil {
 			return err

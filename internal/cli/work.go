@@ -37,6 +37,7 @@ func (workCmd) Run(ctx context.Context, a *app) error {
 		p.services = append(p.services, probes...)
 		h.log.InfoContext(ctx, "started", "version", thisBuild().Version, "store", storeName(h.config), "directories", catalog.Len())
 		defer h.log.InfoContext(ctx, "stopped")
+		defer a.tellManager(ctx)()
 		return p.run(ctx)
 	})
 }

@@ -32,6 +32,7 @@ type Config struct {
 	TrustedHops    int            // zero: proxies are not trusted by their number
 	ForwardHeader  string         // x-forwarded-for or forwarded
 	NetlifySecret  string         // empty: Netlify's signature is not looked at
+	DrainDelay     time.Duration  // zero: the port closes at once
 
 	RateLimits        []RateLimit // empty: the policies as they are
 	RateLimitSecret   string      // empty: made and kept in the store

@@ -78,7 +78,8 @@ single warning at the start names it and what took its place.
 	return b.String()
 }
 
-// EnvExample is .env.example: every setting, commented out, with its default.
+// EnvExample is .env.example: every setting, commented out, with its default and
+// where to get it.
 func EnvExample() string {
 	var b strings.Builder
 	b.WriteString(`# Settings of DirectoryBolt. Copy to .env and take away the # where you set something.
@@ -90,7 +91,14 @@ func EnvExample() string {
 			group = s.Group
 			fmt.Fprintf(&b, "\n## %s\n", group)
 		}
-		fmt.Fprintf(&b, "\n# %s\n#%s=%s\n", s.Meaning, s.Name, s.Default)
+		fmt.Fprintf(&b, "\n# %s\n", s.Meaning)
+		if s.Where != "" {
+			fmt.Fprintf(&b, "# Where to get it: %s\n", s.Where)
+		}
+		if s.Secret {
+			fmt.Fprintf(&b, "# A secret; %s%s may name a file that holds it.\n", s.Name, fileSuffix)
+		}
+		fmt.Fprintf(&b, "#%s=%s\n", s.Name, s.Default)
 	}
 	return b.String()
 }

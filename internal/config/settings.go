@@ -99,6 +99,11 @@ var Settings = []Setting{
 		field:   text("a secret", func(c *Config) *string { return &c.NetlifySecret }),
 	},
 	{
+		Name: "DRAIN_DELAY", Group: "HTTP", Default: "5s",
+		Meaning: "How long requests are still taken after SIGTERM while /readyz says no, so that whoever balances the load by it looks elsewhere first. Where nobody asked /readyz, nobody is waited for.",
+		field:   span(func(c *Config) *time.Duration { return &c.DrainDelay }, 0, 5*time.Minute),
+	},
+	{
 		Name: "RATE_LIMITS", Group: "Rate limits",
 		Meaning: "Changes of the rate policies: NAME=REQUESTS/WINDOW, and /local, /open or /closed for what happens while the store is away. " +
 			"By default public=100/1m/local, auth=5/15m/closed, staff=300/1m/local, staff_write=30/1m/local, admin=10/1m/closed, key_hour=1000/1h/local, worker=600/1m/local.",
