@@ -63,6 +63,7 @@ type commands struct {
 	Config     configCmd     `cmd:"" group:"operate" help:"Show or check the settings."`
 	Version    versionCmd    `cmd:"" group:"operate" help:"Say which build this is."`
 	Completion completionCmd `cmd:"" group:"operate" help:"Print a completion script for a shell."`
+	Man        manCmd        `cmd:"" hidden:"" help:"Print the manual page."`
 	DrillWork  drillWorkCmd  `cmd:"" name:"__drill-work" hidden:"" help:"Be the worker of a drill: perform canaries alone."`
 	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" help:"Answer the completion scripts."`
 }
