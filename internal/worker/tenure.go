@@ -135,7 +135,9 @@ func (t *tenure) serve(ctx context.Context) error {
 	<-fetched
 	close(t.drain)
 	close(t.todo)
+	returned := async(t.giveUnbegun)
 	t.awaitSlots(ran)
+	<-returned
 	close(t.closed)
 	select {
 	case <-completed:
@@ -176,6 +178,26 @@ func (t *tenure) awaitSlots(ran <-chan struct{}) {
 				t.slots.Done()
 			}
 		}
+	}
+}
+
+// giveUnbegun gives back what was claimed and has not begun: nobody shall wait for the
+// running attempts to end. What it cannot give back, leave tries again.
+func (t *tenure) giveUnbegun() {
+	var unbegun []*attempt
+	var leases []job.Lease
+	for _, a := range t.holding() {
+		if a.phase.CompareAndSwap(waiting, unwanted) {
+			unbegun, leases = append(unbegun, a), append(leases, a.job.Lease())
+		}
+	}
+	if len(leases) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if _, err := t.Store.Release(ctx, t.why(), leases...); err == nil {
+		t.drop(unbegun...)
 	}
 }
 
