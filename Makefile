@@ -7,6 +7,10 @@ MAKEFLAGS   += --no-builtin-rules
 
 BIN   := bin/directorybolt
 TOOLS := bin/tools
+SBOM  ?= bin/sbom.cdx.json
+
+# As scripts/build.sh says.
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Runs a command with one throwaway Postgres, which all test packages share.
 TESTPG := go run ./internal/dbtest/cmd/testpg --
@@ -39,10 +43,28 @@ run: build ## build, then watch an example order go through
 build: ## the static binary, bin/directorybolt
 	scripts/build.sh $(BIN)
 
+.PHONY: image
+image: ## the container image, directorybolt:VERSION; wants Docker
+	docker build -f deploy/Dockerfile -t directorybolt:$(VERSION) -t directorybolt:local \
+		--build-arg VERSION=$(VERSION) --build-arg COMMIT=$$(git rev-parse HEAD) \
+		--build-arg DATE=$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd) .
+
+.PHONY: sbom
+sbom: ## the bill of materials (CycloneDX) of the binary, bin/sbom.cdx.json
+	@mkdir -p $(dir $(SBOM))
+	cd deploy/check && go tool cyclonedx-gomod app -json -licenses -noserial -notimestamp -main cmd/directorybolt -output $(abspath $(SBOM)) ../..
+
 .PHONY: test
 test: ## all tests, with the race detector, on real stores; installs what is missing when root
 	scripts/need.sh gcc postgresql pgbouncer libfaketime nodejs npm python3 chromium-headless-shell
 	$(TESTPG) go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(GOTESTFLAGS) $(PKG)
+	$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory test-deploy)
+
+# What is shipped beside the binary; a module of its own, see deploy/check/doc.go.
+.PHONY: test-deploy
+test-deploy:
+	scripts/need.sh postgresql nodejs npm systemd caddy curl
+	cd deploy/check && go test -timeout $(TEST_TIMEOUT) $(GOTESTFLAGS) ./...
 
 .PHONY: lint
 lint: $(TOOLS)/staticcheck $(TOOLS)/golangci-lint ## format, vet, staticcheck, golangci-lint (dependency rule), shellcheck
@@ -50,6 +72,7 @@ lint: $(TOOLS)/staticcheck $(TOOLS)/golangci-lint ## format, vet, staticcheck, g
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
 		echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
+	cd deploy/check && go vet ./...
 	$(TOOLS)/staticcheck ./...
 	$(TOOLS)/golangci-lint run ./...
 	shellcheck .ci/run $$(find scripts deploy -name '*.sh' 2>/dev/null)

@@ -10,6 +10,7 @@ present() {
 	postgresql) command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
 	pgbouncer) command -v pgbouncer || test -x /usr/sbin/pgbouncer ;;
 	nodejs) command -v node ;;
+	systemd) command -v systemd-analyze ;;
 	libfaketime) compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' ;;
 	*) command -v "$1" ;;
 	esac >/dev/null
