@@ -261,7 +261,7 @@ func alive(t *testing.T, url string) int {
 func aged(t *testing.T, url string) {
 	t.Helper()
 	dbtest.Exec(t, url, `INSERT INTO jobs (id, kind, state, due_at, max_attempts, crash_budget, payload, created_at, finished_at)
-		SELECT gen_random_uuid(), 'noop', 'cancelled', at, 1, 1, '{}', at, at FROM (SELECT now() - interval '200 days' AS at) long`)
+		SELECT '00000000-0000-7000-8000-000000000001', 'noop', 'cancelled', at, 1, 1, '{}', at, at FROM (SELECT now() - interval '200 days' AS at) long`)
 }
 
 func number[T any](t *testing.T, url, sql string) T {
