@@ -375,13 +375,28 @@ func (s *stack) checkUnburned(l *load) {
 }
 
 // expand does what the first half of a migration may do beside the previous release:
-// every table gets a column that it does not know.
+// every table, one after the other, gets a column that it does not know.
 func (s *stack) expand() {
 	s.t.Helper()
-	dbtest.Exec(s.t, s.url, `DO $$ DECLARE t regclass; BEGIN
-		FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'goose_db_version' LOOP
-			EXECUTE format('ALTER TABLE %s ADD COLUMN of_a_later_release text', t);
-		END LOOP; END $$`)
+	conn, err := pgx.Connect(s.t.Context(), s.url)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close(s.t.Context())
+	rows, err := conn.Query(s.t.Context(), `SELECT relname::text FROM pg_class
+		WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'goose_db_version'`)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(tables) < 10 {
+		s.t.Fatalf("tables %v, error %v", tables, err)
+	}
+	for _, table := range tables {
+		if _, err := conn.Exec(s.t.Context(), "ALTER TABLE "+table+" ADD COLUMN of_a_later_release text"); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 }
 
 func (s *stack) number(sql string) int {
