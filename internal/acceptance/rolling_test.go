@@ -159,7 +159,7 @@ func (l *load) begin(orders int) (end func()) {
 	all.Go(func() {
 		for n := 0; n < orders && ctx.Err() == nil; n++ {
 			var answer struct{ ID job.ID }
-			l.request(http.MethodPost, "/api/orders", l.s.order(n), fmt.Sprintf("order-%d", n), &answer)
+			l.request(http.MethodPost, "/api/orders", l.s.orderBody(n), fmt.Sprintf("order-%d", n), &answer)
 			l.orders.Store(n, answer.ID)
 			l.placed.Add(1)
 			time.Sleep(300 * time.Millisecond)
@@ -239,8 +239,8 @@ func (l *load) request(method, path string, body []byte, idempotencyKey string, 
 	}
 }
 
-// order is the body that orders for the n-th business.
-func (s *stack) order(n int) []byte {
+// orderBody is the body that orders for the n-th business.
+func (s *stack) orderBody(n int) []byte {
 	body, err := json.Marshal(map[string]any{"package": "starter", "profile": map[string]any{
 		"name": fmt.Sprintf("Harbour Bakery %d", n), "email": fmt.Sprintf("owner%d@harbour-bakery-%d.com", n, n),
 		"phone": fmt.Sprintf("+1415555%04d", 2000+n), "website": fmt.Sprintf("https://www.harbour-bakery-%d.com/", n),
