@@ -53,5 +53,8 @@ func (s *server) eraseCustomer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return customerNotFound(id, err)
 	}
+	if done.Evidence == nil {
+		done.Evidence = []string{}
+	}
 	return answerJSON(w, http.StatusOK, done)
 }

@@ -98,9 +98,10 @@ func kindOf(s *schema) shownKind {
 type shownAnswer struct {
 	Status string
 	*response
-	Codes codes   // beside the common ones
-	Body  *schema // nil: none, or a problem
-	Kind  string  // media type of what is no JSON; empty: JSON
+	Codes codes     // beside the common ones
+	Body  *schema   // nil: none, or a problem
+	Kind  string    // media type of what is no JSON, or another form of it; empty: JSON
+	Told  []*schema // messages of a stream
 }
 
 // common are the codes that any route may answer with.
@@ -122,6 +123,9 @@ func statuses(op *operation) (all []shownAnswer) {
 				a.Body = shape.Schema
 			default:
 				a.Kind = kind
+				if shape.Messages != nil {
+					a.Told = shape.Messages.AnyOf
+				}
 			}
 		}
 		all = append(all, a)

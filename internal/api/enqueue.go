@@ -16,12 +16,15 @@ import (
 type jobRequest struct {
 	Kind         string          `json:"kind"`
 	Payload      json.RawMessage `json:"payload,omitempty"`       // an object: what the worker needs to know
-	Priority     int             `json:"priority,omitempty"`      // 1, most urgent, to 4; 4
+	Priority     int             `json:"priority,omitempty"`      // 1, most urgent, to 4; 4 unless told
 	DelaySeconds float64         `json:"delay_seconds,omitempty"` // before it is due
 	CustomerID   job.ID          `json:"customer_id,omitzero"`
-	MaxAttempts  int             `json:"max_attempts,omitempty"` // failures allowed; 5
-	CrashBudget  int             `json:"crash_budget,omitempty"` // crashes allowed; 3
+	MaxAttempts  int             `json:"max_attempts,omitempty"` // failures allowed, 5 unless told
+	CrashBudget  int             `json:"crash_budget,omitempty"` // crashes allowed, 3 unless told
 }
+
+// shapes tells what stands in the raw parts.
+func (jobRequest) shapes() map[string]any { return map[string]any{"payload": map[string]any{}} }
 
 // spec checks what only the API asks; the rest is the store's to check.
 func (in jobRequest) spec(actor string) (job.Spec, error) {

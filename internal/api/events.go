@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,10 +114,19 @@ func (s *streams) close(key string) {
 	}
 }
 
+// eventsQuery is what a stream may be asked with.
+type eventsQuery struct {
+	LastEventID string `header:"Last-Event-ID"` // id of the last event heard: the stream is taken up behind it
+	InURL       string `query:"last_event_id"`  // the same, for clients that cannot send the header
+}
+
+// streamMedia is the media type of server-sent events.
+const streamMedia = "text/event-stream"
+
 // streamEvents tells what happens as it happens (server-sent events).
 func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	if !acceptsStream(r) {
-		return invalid("this is a stream: ask with Accept: text/event-stream")
+		return invalid("this is a stream: ask with Accept: %s", streamMedia)
 	}
 	from, resumes, err := lastEvent(r)
 	if err != nil {
@@ -151,7 +161,7 @@ func acceptsStream(r *http.Request) bool {
 	}
 	for accepted := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		kind, _, _ := mime.ParseMediaType(accepted)
-		if kind == "text/event-stream" || kind == "text/*" || kind == "*/*" {
+		if kind == streamMedia || kind == "text/*" || kind == "*/*" {
 			return true
 		}
 	}
@@ -165,10 +175,11 @@ func mark(at time.Time, id job.ID) string {
 
 // lastEvent is where the client's stream broke off.
 func lastEvent(r *http.Request) (at time.Time, resumes bool, err error) {
-	text := r.Header.Get("Last-Event-ID")
-	if text == "" {
-		text = r.URL.Query().Get("last_event_id") // for whoever cannot send headers
+	q := queryOf(r, "last_event_id")
+	if err := q.err(); err != nil {
+		return time.Time{}, false, err
 	}
+	text := cmp.Or(r.Header.Get("Last-Event-ID"), q.text("last_event_id"))
 	if text == "" {
 		return time.Time{}, false, nil
 	}
@@ -219,7 +230,7 @@ func (st *stream) begin(ctx context.Context, from time.Time, resumes bool) error
 	}
 	_ = st.control.SetReadDeadline(time.Time{}) // the connection may know of none
 	h := st.w.Header()
-	h.Set("Content-Type", "text/event-stream")
+	h.Set("Content-Type", streamMedia)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy that gathers would hide it
 	st.begun = true

@@ -25,6 +25,7 @@ type told struct {
 	news
 	Progress struct{ Done, Total, Percent int } // of order.progress
 	State    job.State
+	data     []byte
 }
 
 // listener is a client of the stream.
@@ -62,6 +63,12 @@ func (o *office) dial(key, lastID string) *listener {
 	if err != nil {
 		o.t.Fatal(err)
 	}
+	if res.StatusCode == http.StatusOK {
+		// It is held against the document as far as it can be: of a stream that does not end, until reads each message.
+		if err := promised().check("GET", "/api/events", nil, res.StatusCode, res.Header, []byte(": it goes on\n\n")); err != nil {
+			o.t.Errorf("the stream is not as /api/openapi.json tells: %v", err)
+		}
+	}
 	l := &listener{t: o.t, messages: make(chan told, 10_000), hangUp: hangUp, status: res.StatusCode}
 	go func() {
 		defer res.Body.Close()
@@ -73,6 +80,7 @@ func (o *office) dial(key, lastID string) *listener {
 				m.mark = text
 			case "data":
 				if json.Unmarshal([]byte(text), &m) == nil && json.Unmarshal([]byte(text), &m.Progress) == nil {
+					m.data = []byte(text)
 					l.messages <- m
 				}
 				m = told{}
@@ -93,6 +101,9 @@ func (l *listener) until(what string, want func(told) bool) (all []told) {
 				l.t.Fatalf("the stream ended before %s; it told %+v", what, all)
 			}
 			all = append(all, m)
+			if err := promised().checkMessage(m.data); err != nil {
+				l.t.Errorf("a message is not as /api/openapi.json tells: %v\nin %s", err, m.data)
+			}
 			if m.mark != "" {
 				l.last = m.mark
 			}

@@ -79,6 +79,9 @@ func (s *server) health(w http.ResponseWriter, r *http.Request) error {
 	if h.Wrong == nil {
 		h.Wrong = []string{}
 	}
+	if h.Services == nil {
+		h.Services = map[string]ServiceHealth{}
+	}
 	status := http.StatusOK
 	if h.Status == unhealthy {
 		status = http.StatusServiceUnavailable

@@ -18,7 +18,7 @@ type letterView struct {
 	Group   string       `json:"group"`
 	Body    string       `json:"body,omitempty"`      // of the message; not in lists
 	Next    string       `json:"next_step,omitempty"` // while nobody has decided; not in lists
-	Earlier []job.Letter `json:"earlier,omitempty"`   // of the same job, newest first; not in lists
+	Earlier []letterView `json:"earlier,omitempty"`   // of the same job, newest first; not in lists
 }
 
 func letterOf(l job.Letter) letterView {
@@ -30,6 +30,24 @@ type (
 	groupView   = job.LetterGroup
 	journalView = job.JournalEntry
 )
+
+// letterQuery says which letters are meant.
+type letterQuery struct {
+	Signature string    `query:"signature"` // whole, or the id of a group
+	Customer  job.ID    `query:"customer"`
+	Kind      string    `query:"kind"`
+	Job       job.ID    `query:"job"`
+	Since     time.Time `query:"since"`
+	Until     time.Time `query:"until"`
+	Decided   bool      `query:"decided"`  // true: with those that somebody decided about
+	Canaries  bool      `query:"canaries"` // true: with canaries
+}
+
+// lettersQuery is what a list of letters may be asked with.
+type lettersQuery struct {
+	letterQuery
+	paging
+}
 
 // letterFilter reads which letters a query selects.
 func (s *server) letterFilter(r *http.Request, more ...string) (f job.LetterFilter, q *query, err error) {
@@ -146,9 +164,12 @@ func (s *server) answerLetter(w http.ResponseWriter, r *http.Request, id job.ID)
 		v.Next = s.NextStep(l)
 	}
 	if l.JobID != (job.ID{}) {
-		v.Earlier, err = s.Store.Letters(r.Context(), job.LetterFilter{Job: l.JobID, Decided: true, Canaries: true, Before: l.ID})
+		earlier, err := s.Store.Letters(r.Context(), job.LetterFilter{Job: l.JobID, Decided: true, Canaries: true, Before: l.ID})
 		if err != nil {
 			return err
+		}
+		for _, e := range earlier {
+			v.Earlier = append(v.Earlier, letterOf(e))
 		}
 	}
 	return answerJSON(w, http.StatusOK, v)
@@ -401,6 +422,9 @@ func (s *server) purge(w http.ResponseWriter, r *http.Request) error {
 	who, err := by(r, in.Reason)
 	if err != nil {
 		return err
+	}
+	if in.Count < 1 {
+		return invalid("count is required: how many letters are selected, at least 1")
 	}
 	letters, err := s.purgeable(r.Context(), in.letterSelection)
 	if err != nil {

@@ -19,14 +19,19 @@ import (
 type (
 	// once is a body that creates something and may carry an Idempotency-Key.
 	once struct{ body any }
-	// answers is what a route answers, by status: the zero value of a body, media for
-	// what is no JSON, nil for nothing. A refusal has codes, beside those that the way
+	// answers is what a route answers, by status: the zero value of a body, forms where
+	// there are several, media for what is no JSON, messages for a stream of it, nil for
+	// nothing. A refusal has codes, beside those that the way
 	// to every handler has.
 	answers map[int]any
 	// codes are the problems behind a status.
 	codes []string
 	// media is the type of an answer that is no JSON.
 	media string
+	// forms are zero values of a body by media type; the client says which it wants.
+	forms map[string]any
+	// messages are zero values of what a stream of server-sent events tells.
+	messages []any
 )
 
 // paging are the parameters of a list that goes on.
@@ -102,7 +107,8 @@ type (
 		Content  map[string]mediaShape `json:"content"`
 	}
 	mediaShape struct {
-		Schema *schema `json:"schema"`
+		Schema   *schema `json:"schema"`
+		Messages *schema `json:"x-messages,omitempty"` // the data of each event of a stream
 	}
 	response struct {
 		Description string                `json:"description"`
@@ -121,17 +127,25 @@ const about = "Orders in, answers out. Show a key with `Authorization: Bearer`; 
 	"Errors are problem documents (RFC 9457) with a stable `code`. Lists answer `items`, and `next_cursor` while there is more. " +
 	"A POST that creates something may carry an `Idempotency-Key`: the same request again is answered as before. " +
 	"Requests are limited by the policies under `x-rate-policies`; `RateLimit` says what is left, a 429 when to come again. " +
-	"Times are RFC 3339 in UTC, ids UUIDs, money whole US cents. Answers may gain members; requests with members " +
-	"or parameters that are not told here are refused."
+	"Times are RFC 3339 in UTC, ids UUIDs, money whole US cents. Answers may gain members; members that are not told here " +
+	"are refused, and so are parameters where there are any."
 
 // subjects are the words after /api/, for the headings.
 var subjects = []tag{
+	{"health", "How the installation is."},
 	{"orders", "What customers place and follow."},
+	{"customers", "Who pays."},
 	{"jobs", "The work behind orders: what staff acts on."},
 	{"pauses", "What is not handed out."},
 	{"stale", "What recovery takes."},
 	{"workers", "Who works."},
+	{"dlq", "Dead letters: what failed for good, and what people decide about it."},
+	{"journal", "What people did."},
+	{"books", "Whether everything that was paid for is accounted for."},
 	{"directories", "The catalog."},
+	{"queue", "Where a customer's orders stand."},
+	{"events", "What happens, as it happens."},
+	{"worker", "For workers in any language. Every call about a job names the fence of its claim; one that comes too late is refused, and told why."},
 	{"keys", "API keys."},
 	{"session", "Browser sessions."},
 	{"openapi.json", "This description."},
@@ -219,7 +233,7 @@ func (rt route) describe(c *schemas) *operation {
 		})
 	}
 	if body != nil {
-		op.Body = &content{true, map[string]mediaShape{"application/json": {c.of(reflect.TypeOf(body))}}}
+		op.Body = &content{true, map[string]mediaShape{"application/json": {Schema: c.of(reflect.TypeOf(body))}}}
 	}
 	for status, out := range rt.outcomes() {
 		op.Responses[strconv.Itoa(status)] = out.response(c, status, keyed)
@@ -314,14 +328,24 @@ func (o *outcome) response(c *schemas, status int, keyed bool) *response {
 	switch out := o.out.(type) {
 	case nil:
 	case media:
-		r.Content[string(out)] = mediaShape{&schema{Type: "string"}}
+		r.Content[string(out)] = mediaShape{Schema: &schema{Type: "string"}}
+	case forms:
+		for kind, form := range out {
+			r.Content[kind] = mediaShape{Schema: c.of(reflect.TypeOf(form))}
+		}
+	case messages:
+		all := &schema{}
+		for _, m := range out {
+			all.AnyOf = append(all.AnyOf, c.of(reflect.TypeOf(m)))
+		}
+		r.Content[streamMedia] = mediaShape{&schema{Type: "string"}, all}
 	default:
-		r.Content["application/json"] = mediaShape{c.of(reflect.TypeOf(out))}
+		r.Content["application/json"] = mediaShape{Schema: c.of(reflect.TypeOf(out))}
 	}
 	if o.codes == nil {
 		return r
 	}
-	r.Content["application/problem+json"] = mediaShape{&schema{Ref: refPrefix + "Problem"}}
+	r.Content["application/problem+json"] = mediaShape{Schema: &schema{Ref: refPrefix + "Problem"}}
 	for _, code := range o.codes {
 		r.Description += " " + code + ": " + problems[code].says + "."
 	}
@@ -381,7 +405,7 @@ func (rt route) pathParameters(c *schemas) []parameter {
 	return all
 }
 
-// queryParameters are the fields of a GET's in that have a query tag.
+// queryParameters are the fields of a GET's in, by their tags: query, or header.
 func (rt route) queryParameters(c *schemas) []parameter {
 	if rt.method != http.MethodGet || rt.in == nil {
 		return nil
@@ -397,6 +421,9 @@ func (c *schemas) query(t reflect.Type) []parameter {
 			continue
 		}
 		p := parameter{Name: f.Tag.Get("query"), In: "query", Schema: c.of(f.Type), Description: comments[tellName(t, f)]}
+		if name, ok := f.Tag.Lookup("header"); ok {
+			p.Name, p.In = name, "header"
+		}
 		if p.Name == "limit" {
 			one, most := 1, mostItems
 			p.Schema.Minimum, p.Schema.Maximum = &one, &most

@@ -33,6 +33,12 @@ type queueView struct {
 	FinishedAt time.Time         `json:"finished_at,omitzero"`
 }
 
+// queueState is a state of an order, or that there is none.
+type queueState string
+
+// shapes tells that a queue may have no order.
+func (queueView) shapes() map[string]any { return map[string]any{"state": queueState("")} }
+
 // progressView tells how far an order is.
 type progressView struct {
 	Done        int                               `json:"done"`  // directories that need no more work of the order

@@ -25,7 +25,7 @@ type route struct {
 func (s *server) routes() []route {
 	return []route{
 		// Health: what people, uptime probes and autoscalers read.
-		{"GET", "/api/health", anybody, policyProbe, "Says how the installation is, and what is wrong.", s.health, nil, Health{}},
+		{"GET", "/api/health", anybody, policyProbe, "Says how the installation is, and what is wrong.", s.health, nil, answers{200: healthForms, 503: healthForms, 404: codes{codeNotFound}}},
 
 		// Orders: what customers place and follow.
 		{"POST", "/api/orders", customers, "", "Places an order.", s.createOrder, once{orderRequest{}}, answers{201: orderView{}, 200: orderView{}, 400: codes{codeInvalidProfile, codeUnknownPackage}, 404: codes{codeCustomerNotFound}}},
@@ -34,8 +34,8 @@ func (s *server) routes() []route {
 		{"GET", "/api/orders/{id}/results", customers, "", "Lists the directories of an order and what came of each.", s.getResults, resultsQuery{}, answers{200: page[resultView]{}, 404: codes{codeJobNotFound}}},
 
 		// Customers: who pays.
-		{"GET", "/api/customers/{id}", staff, "", "Shows a customer.", s.getCustomer, nil, customerView{}},
-		{"POST", "/api/customers/{id}/erase", admins, policyAdmin, "Removes everything personal about a customer; anonymous facts stay.", s.eraseCustomer, reasonRequest{}, erasureView{}},
+		{"GET", "/api/customers/{id}", staff, "", "Shows a customer.", s.getCustomer, nil, answers{200: customerView{}, 404: codes{codeCustomerNotFound}}},
+		{"POST", "/api/customers/{id}/erase", admins, policyAdmin, "Removes everything personal about a customer; anonymous facts stay.", s.eraseCustomer, reasonRequest{}, answers{200: erasureView{}, 404: codes{codeCustomerNotFound}, 409: codes{codeInvalidStatus}}},
 
 		// Jobs: what staff acts on.
 		{"GET", "/api/jobs", staff, "", "Lists jobs, newest first.", s.listJobs, jobsQuery{}, page[jobView]{}},
@@ -50,40 +50,40 @@ func (s *server) routes() []route {
 		{"GET", "/api/workers", staff, "", "Lists workers, and those that went within the hour.", s.listWorkers, nil, page[workerView]{}},
 
 		// Dead letters: what failed for good, and what people decide about it.
-		{"GET", "/api/dlq", staff, "", "Lists dead letters, newest first: the open ones, unless asked for the decided too.", s.listLetters, nil, page[letterView]{}},
-		{"GET", "/api/dlq/groups", staff, "", "Counts dead letters by reason.", s.listGroups, nil, page[groupView]{}},
+		{"GET", "/api/dlq", staff, "", "Lists dead letters, newest first: the open ones, unless asked for the decided too.", s.listLetters, lettersQuery{}, answers{200: page[letterView]{}, 404: codes{codeNotFound}}},
+		{"GET", "/api/dlq/groups", staff, "", "Counts dead letters by reason.", s.listGroups, letterQuery{}, answers{200: page[groupView]{}, 404: codes{codeNotFound}}},
 		{"GET", "/api/dlq/depth", staff, "", "Says how many dead letters are open, what they are worth, and whether anybody looks.", s.getDepth, nil, depthView{}},
-		{"GET", "/api/dlq/{id}", staff, "", "Shows a dead letter, by its id or its job's, and what to do about it.", s.getLetter, nil, letterView{}},
-		{"POST", "/api/dlq/{id}/redrive", staff, "", "Lets the job of a dead letter run again.", s.redriveOne, redriveOneRequest{}, letterView{}},
-		{"POST", "/api/dlq/redrive", staff, "", "Lets the jobs of many dead letters run again, by id or filter.", s.redriveMany, redriveRequest{}, redriveAnswer{}},
-		{"POST", "/api/dlq/purge", admins, policyAdmin, "Gives dead letters up and answers what they held.", s.purge, purgeRequest{}, purgeAnswer{}},
-		{"GET", "/api/journal", staff, "", "Tells what people did, and why, the latest first.", s.listJournal, nil, page[journalView]{}},
+		{"GET", "/api/dlq/{id}", staff, "", "Shows a dead letter, by its id or its job's, and what to do about it.", s.getLetter, nil, answers{200: letterView{}, 404: codes{codeNotFound}}},
+		{"POST", "/api/dlq/{id}/redrive", staff, "", "Lets the job of a dead letter run again.", s.redriveOne, redriveOneRequest{}, answers{200: letterView{}, 404: codes{codeNotFound, codeJobNotFound}, 409: codes{codeInvalidStatus}}},
+		{"POST", "/api/dlq/redrive", staff, "", "Lets the jobs of many dead letters run again, by id or filter.", s.redriveMany, redriveRequest{}, answers{200: redriveAnswer{}, 404: codes{codeNotFound}}},
+		{"POST", "/api/dlq/purge", admins, policyAdmin, "Gives dead letters up and answers what they held.", s.purge, purgeRequest{}, answers{200: purgeAnswer{}, 404: codes{codeNotFound}, 409: codes{codeInvalidStatus}}},
+		{"GET", "/api/journal", staff, "", "Tells what people did, and why, the latest first.", s.listJournal, paging{}, page[journalView]{}},
 
 		// Books: whether everything that was paid for is accounted for.
-		{"GET", "/api/books", staff, "", "Says whether the books balance, what is at risk now, and what recovery and redrives saved.", s.getBooks, nil, booksView{}},
+		{"GET", "/api/books", staff, "", "Says whether the books balance, what is at risk now, and what recovery and redrives saved.", s.getBooks, nil, answers{200: booksView{}, 404: codes{codeNotFound}}},
 
 		// Directories: the catalog.
 		{"GET", "/api/directories", keyed, "", "Lists the directories of the catalog, by authority.", s.listDirectories, directoriesQuery{}, page[directoryView]{}},
 		{"GET", "/api/directories/{slug}", keyed, "", "Shows a directory.", s.getDirectory, nil, answers{200: directoryView{}, 404: codes{codeNotFound}}},
 
 		// The queue, as customers see it.
-		{"GET", "/api/queue/{customerId}", customers, "", "Tells where a customer's orders stand: state, position in line, progress, and when they are likely to be done.", s.getQueue, nil, queueView{}},
-		{"POST", "/api/queue/{customerId}", customers, "", "Ends the wait of the customer's next order: it is due now, and comes up in its turn.", s.processNow, nil, queueView{}},
+		{"GET", "/api/queue/{customerId}", customers, "", "Tells where a customer's orders stand: state, position in line, progress, and when they are likely to be done.", s.getQueue, nil, answers{200: queueView{}, 404: codes{codeCustomerNotFound}}},
+		{"POST", "/api/queue/{customerId}", customers, "", "Ends the wait of the customer's next order: it is due now, and comes up in its turn.", s.processNow, nil, answers{202: queueView{}, 404: codes{codeCustomerNotFound}, 409: codes{codeInvalidStatus}}},
 
 		// What happens, as it happens.
-		{"GET", "/api/events", customers, "", "Streams events of orders and jobs, and the progress of orders, as server-sent events; Last-Event-ID takes a stream up again.", s.streamEvents, nil, news{}},
+		{"GET", "/api/events", customers, "", "Streams events of orders and jobs, and the progress of orders, as server-sent events; Last-Event-ID takes a stream up again.", s.streamEvents, eventsQuery{}, answers{200: messages{news{}, orderProgress{}}, 400: codes{codeInvalidCursor}}},
 
 		// Workers in any language, and work for them.
-		{"POST", "/api/jobs", staff, "", "Enqueues a job of a kind that is not the house's own, for workers in any language.", s.once(s.createJob), jobRequest{}, jobView{}},
-		{"POST", "/api/worker/register", workers, "", "Begins to work, under a new identity with a lease.", s.registerWorker, registerRequest{}, registered{}},
-		{"POST", "/api/worker/claim", workers, "", "Takes jobs of the kinds named; waits for one where there is none.", s.claimJobs, claimRequest{}, claimed{}},
-		{"POST", "/api/worker/heartbeat", workers, "", "Renews the lease, and tells which of the jobs held are lost.", s.beat, heartbeatRequest{}, heartbeat{}},
-		{"POST", "/api/worker/progress", workers, "", "Says that a job gets further.", s.progressJob, leaseRequest{}, jobStanding{}},
-		{"POST", "/api/worker/complete", workers, "", "Ends a job with success.", s.completeJob, leaseRequest{}, jobStanding{}},
-		{"POST", "/api/worker/fail", workers, "", "Ends an attempt that failed; the job is tried again while its budget lasts.", s.failJob, failRequest{}, jobStanding{}},
-		{"POST", "/api/worker/release", workers, "", "Gives a job back as if it had never been claimed.", s.releaseJob, releaseRequest{}, jobStanding{}},
-		{"POST", "/api/worker/snooze", workers, "", "Gives a job back until later, uncounted.", s.snoozeJob, snoozeRequest{}, jobStanding{}},
-		{"POST", "/api/worker/leave", workers, "", "Ends a worker in order; what it holds is for others.", s.leave, leaveRequest{}, nil},
+		{"POST", "/api/jobs", staff, "", "Enqueues a job of a kind that is not the house's own, for workers in any language.", s.createJob, once{jobRequest{}}, answers{201: jobView{}, 200: jobView{}, 404: codes{codeCustomerNotFound}}},
+		{"POST", "/api/worker/register", workers, "", "Begins to work, under a new identity with a lease.", s.registerWorker, registerRequest{}, answers{201: registered{}}},
+		{"POST", "/api/worker/claim", workers, "", "Takes jobs of the kinds named; waits for one where there is none.", s.claimJobs, claimRequest{}, ofWorker(claimed{})},
+		{"POST", "/api/worker/heartbeat", workers, "", "Renews the lease, and tells which of the jobs held are lost.", s.beat, heartbeatRequest{}, ofWorker(heartbeat{})},
+		{"POST", "/api/worker/progress", workers, "", "Says that a job gets further.", s.progressJob, leaseRequest{}, underLease},
+		{"POST", "/api/worker/complete", workers, "", "Ends a job with success.", s.completeJob, leaseRequest{}, underLease},
+		{"POST", "/api/worker/fail", workers, "", "Ends an attempt that failed; the job is tried again while its budget lasts.", s.failJob, failRequest{}, underLease},
+		{"POST", "/api/worker/release", workers, "", "Gives a job back as if it had never been claimed.", s.releaseJob, releaseRequest{}, underLease},
+		{"POST", "/api/worker/snooze", workers, "", "Gives a job back until later, uncounted.", s.snoozeJob, snoozeRequest{}, underLease},
+		{"POST", "/api/worker/leave", workers, "", "Ends a worker in order; what it holds is for others.", s.leave, leaveRequest{}, answers{204: nil, 404: codes{codeNotFound}}},
 
 		// Keys and browser sessions.
 		{"GET", "/api/keys", admins, policyAdmin, "Lists API keys, newest first; never their text.", s.listKeys, nil, page[auth.Key]{}},
@@ -101,3 +101,14 @@ func (s *server) routes() []route {
 
 // acted is what acts on a job answer.
 var acted = answers{200: jobView{}, 404: codes{codeJobNotFound}, 409: codes{codeInvalidStatus}}
+
+// healthForms are the media types of a verdict.
+var healthForms = forms{"application/json": Health{}, healthJSON: standardHealth{}}
+
+// ofWorker is what routes answer that only a worker with a lease may ask.
+func ofWorker(out any) answers {
+	return answers{200: out, 404: codes{codeNotFound}, 409: codes{codeLeaseLost}}
+}
+
+// underLease is what acts on a claim answer.
+var underLease = answers{200: jobStanding{}, 404: codes{codeJobNotFound}, 409: codes{codeLeaseLost}}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -73,7 +74,9 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[directory.Method](): texts([]directory.Method{
 		directory.MethodForm, directory.MethodBrowser, directory.MethodAPI, directory.MethodManual, directory.MethodCanary,
 	}),
-	reflect.TypeFor[auth.Role](): texts(auth.Roles),
+	reflect.TypeFor[queueState](): append(texts(job.States), string(noOrder)),
+	reflect.TypeFor[job.Fate]():   texts(job.Fates),
+	reflect.TypeFor[auth.Role]():  texts(auth.Roles),
 }
 
 func texts[S ~string](words []S) []string {
@@ -96,7 +99,7 @@ var comments = func() (words map[string]string) {
 //go:embed fields.json
 var fieldsJSON []byte
 
-// shaped is a type with raw JSON in it that knows what is in there.
+// shaped is a type that knows more of some members than their own types say.
 type shaped interface {
 	// shapes are zero values of what stands under these names.
 	shapes() map[string]any
@@ -185,8 +188,9 @@ func (c *schemas) ref(t reflect.Type) *schema {
 	return &schema{Ref: refPrefix + name}
 }
 
-// fields adds the fields of a struct as encoding/json shows them.
-func (c *schemas) fields(s *schema, t reflect.Type) {
+// fields adds the fields of a struct as encoding/json shows them: those that an outer
+// struct has by the same name are hidden.
+func (c *schemas) fields(s *schema, t reflect.Type, hidden ...string) {
 	var shapes map[string]any
 	if v, ok := reflect.Zero(t).Interface().(shaped); ok {
 		shapes = v.shapes()
@@ -195,10 +199,10 @@ func (c *schemas) fields(s *schema, t reflect.Type) {
 		tag, ok := f.Tag.Lookup("json")
 		name, options, _ := strings.Cut(tag, ",")
 		if f.Anonymous && !ok {
-			c.fields(s, f.Type)
+			c.fields(s, f.Type, append(namesIn(t), hidden...)...)
 			continue
 		}
-		if name == "-" || !f.IsExported() {
+		if name == "-" || !f.IsExported() || slices.Contains(hidden, name) {
 			continue
 		}
 		kind := f.Type
@@ -215,6 +219,17 @@ func (c *schemas) fields(s *schema, t reflect.Type) {
 			s.Required = append(s.Required, name)
 		}
 	}
+}
+
+// namesIn are the names that a struct gives to fields of its own.
+func namesIn(t reflect.Type) (names []string) {
+	for f := range eachField(t) {
+		if tag, ok := f.Tag.Lookup("json"); ok {
+			name, _, _ := strings.Cut(tag, ",")
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // tellName is the name of a field in fields.json.

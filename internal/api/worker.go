@@ -68,7 +68,7 @@ type registerRequest struct {
 	PID      int      `json:"pid,omitempty"`
 	Version  string   `json:"version,omitempty"`
 	Kinds    []string `json:"kinds"`
-	Capacity int      `json:"capacity,omitempty"` // jobs at once; 1
+	Capacity int      `json:"capacity,omitempty"` // jobs at once, 1 unless told
 }
 
 func (in *registerRequest) check() error {
@@ -117,7 +117,7 @@ func (s *server) registerWorker(w http.ResponseWriter, r *http.Request) error {
 type claimRequest struct {
 	WorkerID    job.ID   `json:"worker_id"`
 	Kinds       []string `json:"kinds"`                  // no other kind is handed out
-	Limit       int      `json:"limit,omitempty"`        // at most so many jobs; 1
+	Limit       int      `json:"limit,omitempty"`        // at most so many jobs, 1 unless told
 	WaitSeconds float64  `json:"wait_seconds,omitempty"` // how long to wait for a job, at most 20; 0: not at all
 	Alone       bool     `json:"alone,omitempty"`        // the worker runs nothing: it may get a quarantined job, to run alone
 }
@@ -260,7 +260,7 @@ func leasesOf(jobs []job.Job) []job.Lease {
 // heartbeatRequest renews a worker's lease and lists every job it runs.
 type heartbeatRequest struct {
 	WorkerID job.ID    `json:"worker_id"`
-	Held     []heldJob `json:"held"`
+	Held     []heldJob `json:"held,omitempty"` // all that it runs; what it does not name is given back
 }
 
 type heldJob struct {
@@ -431,7 +431,7 @@ func (s *server) releaseJob(w http.ResponseWriter, r *http.Request) error {
 type snoozeRequest struct {
 	leaseRequest
 	Cause        string  `json:"cause"`
-	DelaySeconds float64 `json:"delay_seconds"`
+	DelaySeconds float64 `json:"delay_seconds,omitempty"` // before it is due again; 0: at once
 }
 
 func (s *server) snoozeJob(w http.ResponseWriter, r *http.Request) error {

@@ -125,7 +125,7 @@ type LetterDepth struct {
 
 // LetterGroup is the letters of one signature that a filter selects.
 type LetterGroup struct {
-	Group      string    `json:"group"` // [GroupID] of the signature
+	Group      string    `json:"group"` // names the signature in few characters
 	Signature  string    `json:"signature"`
 	Count      int64     `json:"count"`
 	ValueCents int64     `json:"value_cents"`
