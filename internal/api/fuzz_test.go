@@ -186,7 +186,7 @@ func FuzzBody(f *testing.F) {
 	}
 	seeds := []string{order(1), `{"reason":"x"}`, `{"scope":{"all":true},"reason":"x"}`, `{"name":"a","role":"customer"}`, `{"key":"dbk_live_x"}`, `{"key":"STAFFKEY"}`, `{"all":true,"reason":"x"}`, `{"ids":["DEAD"],"count":1,"reason":"x"}`, `{"host":"h","kinds":["thumbnail"]}`,
 		`{"worker_id":"WORKER","kinds":["thumbnail"],"wait_seconds":20}`, `{"worker_id":"WORKER","held":[{"job_id":"JOB","fence":1}]}`, `{"worker_id":"WORKER"}`,
-		`{LEASE}`, `{LEASE,"cause":"x"}`, `{LEASE,"cause":"x","delay_seconds":1}`, `{"kind":"thumbnail","payload":{},"customer_id":"CUSTOMER"}`,
+		`{LEASE}`, `{"REASON":"x"}`, `{"all":true,"since":null,"reason":"x"}`, `{"host":"h","pid":null,"kinds":["thumbnail"]}`, `{LEASE,"cause":"x"}`, `{LEASE,"cause":"x","delay_seconds":1}`, `{"kind":"thumbnail","payload":{},"customer_id":"CUSTOMER"}`,
 		`{"package":"starter","profile":{"logo":"data:image/png;base64,AA=="}}`, `[]`, `null`, `{}{}`, "{\"reason\":\"\\u0000\\ud800\"}", `{"expires_at":"9999-12-31T23:59:59.999999999+23:59","name":"a","role":"staff"}`}
 	for i := range takers {
 		for _, seed := range seeds {

@@ -128,7 +128,7 @@ const about = "Orders in, answers out. Show a key with `Authorization: Bearer`; 
 	"A POST that creates something may carry an `Idempotency-Key`: the same request again is answered as before. " +
 	"Requests are limited by the policies under `x-rate-policies`; `RateLimit` says what is left, a 429 when to come again. " +
 	"Times are RFC 3339 in UTC, ids UUIDs, money whole US cents. Answers may gain members; members that are not told here " +
-	"are refused, and so are parameters where there are any."
+	"are refused, and so are parameters where there are any. A member of a request that is null counts as left out."
 
 // subjects are the words after /api/, for the headings.
 var subjects = []tag{

@@ -242,6 +242,8 @@ func (o *office) checkRefusals(rt route, s sample) {
 	if body, _ := rt.body(); body != nil {
 		o.ask(o.keys[s.as], rt.method, s.path, "{}", "Content-Type", "text/plain").refused(http.StatusUnsupportedMediaType, codeUnsupportedMedia)
 		o.ask(o.keys[s.as], rt.method, s.path, `{"nobody_knows":1}`).refused(http.StatusBadRequest, codeInvalidRequest)
+		begin, rest, _ := strings.Cut(s.body, `":`)
+		o.ask(o.keys[s.as], rt.method, s.path, strings.ToUpper(begin)+`":`+rest).refused(http.StatusBadRequest, codeInvalidRequest)
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -80,7 +82,64 @@ func decodeBytes(data []byte, v any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return invalid("the body goes on after its JSON value")
 	}
+	if name, like := lookalike(data, reflect.TypeOf(v).Elem()); name != "" {
+		return invalid("the body is not what is wanted: unknown field %q; there is %q", name, like)
+	}
 	return nil
+}
+
+// lookalike finds a member that is named as one that is known but for capital letters:
+// encoding/json takes the one for the other.
+func lookalike(data json.RawMessage, t reflect.Type) (name, like string) {
+	switch {
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+		var items []json.RawMessage
+		_ = json.Unmarshal(data, &items) // it was read before
+		for _, item := range items {
+			if name, like = lookalike(item, t.Elem()); name != "" {
+				return name, like
+			}
+		}
+	case t.Kind() == reflect.Struct && t != timeType:
+		var members map[string]json.RawMessage
+		_ = json.Unmarshal(data, &members)
+		known := membersOf(t)
+		for name, value := range members {
+			kind, ok := known[name]
+			if !ok {
+				for like := range known {
+					if strings.EqualFold(name, like) {
+						return name, like
+					}
+				}
+				continue // in a raw part, which is read on its own
+			}
+			if name, like := lookalike(value, kind); name != "" {
+				return name, like
+			}
+		}
+	}
+	return "", ""
+}
+
+// membersOf are the types of what a body of type t may have, by name.
+func membersOf(t reflect.Type) map[string]reflect.Type {
+	known := map[string]reflect.Type{}
+	for f := range eachField(t) {
+		tag, ok := f.Tag.Lookup("json")
+		if f.Anonymous && !ok {
+			maps.Copy(known, membersOf(f.Type))
+			continue
+		}
+		name, _, _ := strings.Cut(tag, ",")
+		known[name] = f.Type
+	}
+	if v, ok := reflect.Zero(t).Interface().(shaped); ok {
+		for name, shape := range v.shapes() {
+			known[name] = reflect.TypeOf(shape)
+		}
+	}
+	return known
 }
 
 // jsonFault says what is wrong with a body, without the names of Go's types.
