@@ -19,7 +19,7 @@ TESTPG := go run ./internal/dbtest/cmd/testpg --
 # each fuzz target runs, how far the random walks go; which benchmarks, which packages. GOTESTFLAGS adds
 # to `go test`.
 TEST_PARALLEL ?= 2
-TEST_TIMEOUT  ?= 20m
+TEST_TIMEOUT  ?= 40m
 FUZZTIME      ?= 10s
 BENCH         ?= .
 STEPS         ?= 100000
