@@ -22,9 +22,6 @@ const (
 	// how many of them for one key.
 	mostStreams      = 256
 	mostStreamsOfKey = 16
-	// streamBeat is the time between two signs of life, and between two looks whether
-	// the key still counts.
-	streamBeat = 15 * time.Second
 	// streamWrite is how long a reader may take to read what was sent.
 	streamWrite = 10 * time.Second
 	// resumeFor is how far back a stream is taken up again.
@@ -34,6 +31,10 @@ const (
 	// mostResumed is how many events are told again.
 	mostResumed = 10_000
 )
+
+// streamBeat is the time between two signs of life, and between two looks whether
+// whoever reads still may. Shorter in tests.
+var streamBeat = 15 * time.Second
 
 // news is an event as its reader may know it.
 type news struct {
@@ -292,8 +293,8 @@ func (st *stream) follow(r *http.Request) error {
 				return err
 			}
 		case <-beat.C:
-			if _, _, err := st.identify(r); err != nil {
-				return errStreamOver // the key counts no more, or nobody can say
+			if who, _, err := st.identify(r); err != nil || who != st.reader.who {
+				return errStreamOver // the key or the session counts no more, or nobody can say
 			}
 			_, _ = st.w.Write([]byte(": still here\n\n"))
 			if err := st.flush(); err != nil {

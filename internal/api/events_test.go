@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -49,16 +50,22 @@ func (o *office) listen(key, lastID string) *listener {
 
 func (o *office) dial(key, lastID string) *listener {
 	o.t.Helper()
+	header := http.Header{"Authorization": {"Bearer " + key}}
+	if lastID != "" {
+		header.Set("Last-Event-ID", lastID)
+	}
+	return o.connect(header)
+}
+
+func (o *office) connect(header http.Header) *listener {
+	o.t.Helper()
 	ctx, hangUp := context.WithCancel(o.t.Context())
 	o.t.Cleanup(hangUp)
 	r, err := http.NewRequestWithContext(ctx, "GET", o.url+"/api/events", nil)
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+key)
-	if lastID != "" {
-		r.Header.Set("Last-Event-ID", lastID)
-	}
+	r.Header = header
 	res, err := http.DefaultClient.Do(r) //nolint:bodyclose // by the goroutine that reads it
 	if err != nil {
 		o.t.Fatal(err)
@@ -191,6 +198,51 @@ func TestAStreamIsTakenUpWhereItBrokeOff(t *testing.T) {
 	o.ask(key, "GET", "/api/events", "", "Accept", "application/json").refused(http.StatusBadRequest, codeInvalidRequest)
 }
 
+// ended waits for the end of the stream.
+func (l *listener) ended(what string) {
+	l.t.Helper()
+	limit := time.After(patience)
+	for {
+		select {
+		case _, open := <-l.messages:
+			if !open {
+				return
+			}
+		case <-limit:
+			l.t.Fatalf("the stream goes on %s", what)
+		}
+	}
+}
+
+func TestAStreamEndsWhenItsReaderMayReadNoMore(t *testing.T) {
+	usual := streamBeat
+	t.Cleanup(func() { streamBeat = usual }) // when the office is closed
+	streamBeat = 50 * time.Millisecond
+	o := newOffice(t)
+	browser := func(key string) (*listener, string) {
+		t.Helper()
+		in := o.ask("", "POST", "/api/session", `{"key":"`+key+`"}`).is(http.StatusCreated)
+		shown, _, _ := strings.Cut(in.header.Get("Set-Cookie"), ";")
+		l := o.connect(http.Header{"Cookie": {shown}})
+		l.until("that it is ready", ready)
+		return l, shown
+	}
+	others, _ := browser(o.keys[auth.Admin])
+	signedOut, shown := browser(o.keys[auth.Staff])
+	revoked := o.mint(auth.Staff, job.ID{})
+	ofSession, _ := browser(revoked)
+	ofKey := o.listen(revoked, "")
+	ofKey.until("that it is ready", ready)
+
+	o.ask("", "DELETE", "/api/session", "", "Cookie", shown).is(http.StatusNoContent)
+	o.must(o.store.RevokeKey(t.Context(), strings.Split(revoked, "_")[2], job.By{Actor: "cli:test"}))
+	signedOut.ended("after its reader signed out")
+	ofKey.ended("after its key was revoked")
+	ofSession.ended("after the key of its session was revoked")
+	id := o.placed(o.customer, 1)
+	others.until("what happens after that", ofType(job.EventOrderCreated, id))
+}
+
 func TestStreamsAreBoundedForEachKey(t *testing.T) {
 	o := newOffice(t)
 	key := o.keys[auth.Customer]
@@ -252,11 +304,16 @@ func TestWhoReadsTooSlowlyIsDroppedAndOthersHearOn(t *testing.T) {
 type late struct {
 	feedStore
 	events []job.Event
+	fails  int // looks that fail
 }
 
 func (s *late) Now(context.Context) (time.Time, error) { return time.Unix(1000, 0), nil }
 
 func (s *late) Events(_ context.Context, f job.EventFilter) (found []job.Event, err error) {
+	if s.fails > 0 {
+		s.fails--
+		return nil, errors.New("store is away")
+	}
 	for _, e := range s.events {
 		if !e.At.Before(f.From) {
 			found = append(found, e)
@@ -291,12 +348,34 @@ func TestATailFindsWhatIsCommittedLateAndTellsNothingTwice(t *testing.T) {
 	if text := strings.Join(got, " "); text != "a late b c" {
 		t.Errorf("told %q, want %q", text, "a late b c")
 	}
-	if len(tl.seen) != 4 { // forgotten with the next look
-		t.Logf("remembers %d", len(tl.seen))
+	if len(tl.seen) != 5 {
+		t.Errorf("remembers %d events, want all 5: the next look forgets", len(tl.seen))
 	}
 	read()
 	if len(tl.seen) != 1 {
 		t.Errorf("remembers %d events, want the one that it finds again", len(tl.seen))
+	}
+}
+
+func TestATailWhoseFirstLookFailsTellsNothingOldAsNews(t *testing.T) {
+	s := &late{fails: 1, events: []job.Event{{ID: job.NewID(), Type: "old", At: time.Unix(999, 0)}}}
+	tl := &tail{store: s}
+	var got []string
+	hear := func(e job.Event) { got = append(got, e.Type) }
+	if err := tl.read(t.Context(), hear); err == nil {
+		t.Error("a look that failed is none")
+	}
+	for range 2 {
+		if err := tl.read(t.Context(), hear); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.events = append(s.events, job.Event{ID: job.NewID(), Type: "new", At: time.Unix(1001, 0)})
+	if err := tl.read(t.Context(), hear); err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(got, " "); text != "new" {
+		t.Errorf("told %q, want %q", text, "new")
 	}
 }
 

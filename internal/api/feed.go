@@ -172,7 +172,11 @@ func (t *tail) read(ctx context.Context, give func(job.Event)) error {
 		}
 		t.at, t.seen = now, map[job.ID]time.Time{}
 		// What was committed before is no news.
-		return t.each(ctx, func(e job.Event) { t.seen[e.ID] = e.At })
+		err = t.each(ctx, func(e job.Event) { t.seen[e.ID] = e.At })
+		if err != nil {
+			t.at = time.Time{} // not begun: what it did not see would be told as news
+		}
+		return err
 	}
 	return t.each(ctx, func(e job.Event) {
 		if _, known := t.seen[e.ID]; known {

@@ -22,6 +22,7 @@ const (
 	reasonNoProgress = job.NoProgress
 	reasonNoClaim    = "no_such_claim"
 	reasonNoJob      = "no_such_job"
+	reasonUntold     = "untold" // a heartbeat that lost many leases explains the first of them
 )
 
 // endings are the events that end a claim, with the reason and the verb of the worker
@@ -97,6 +98,8 @@ func (e ending) detail() string {
 	switch {
 	case e.reason == reasonNoJob:
 		return fmt.Sprintf("there is no job %s", e.lease.JobID)
+	case e.event == nil && e.job.Fence == e.lease.Fence && e.job.WorkerID != e.lease.WorkerID:
+		return fmt.Sprintf("the claim with fence %d is another worker's", e.lease.Fence)
 	case e.event == nil:
 		return fmt.Sprintf("the store knows no end of a claim with fence %d; the job is %s, its latest fence is %d", e.lease.Fence, e.job.State, e.job.Fence)
 	}
@@ -124,28 +127,26 @@ func (s *server) whyLost(ctx context.Context, l job.Lease) error {
 	return p
 }
 
-// longGone is how far back a worker is looked for that asks why it was retired.
-const longGone = 7 * 24 * time.Hour
-
 // whyRetired is the problem of a worker whose lease is over.
 func (s *server) whyRetired(ctx context.Context, id job.ID) error {
-	workers, err := s.Store.Workers(ctx, longGone)
+	w, err := s.Store.Worker(ctx, id)
+	if errors.Is(err, job.ErrNotFound) {
+		return workerNotFound(id)
+	}
 	if err != nil {
-		return job.ErrRetired
+		return job.ErrRetired // why is not to be known now
 	}
-	for _, w := range workers {
-		if w.ID != id {
-			continue
-		}
-		cause, at := w.RetiredCause, w.RetiredAt
-		if at.IsZero() {
-			cause, at = job.RetiredLeaseExpired, w.LeaseUntil
-		}
-		p := refuse(http.StatusConflict, codeLeaseLost, "worker %s is retired since %s, because %s. Its jobs are for others now: stop them, and register again to go on",
-			id, at.UTC().Format(time.RFC3339), wordsOf(cause))
-		p.Reason = cause
-		return p
+	cause, at := w.RetiredCause, w.RetiredAt
+	if at.IsZero() {
+		cause, at = job.RetiredLeaseExpired, w.LeaseUntil
 	}
+	p := refuse(http.StatusConflict, codeLeaseLost, "worker %s is retired since %s, because %s. Its jobs are for others now: stop them, and register again to go on",
+		id, at.UTC().Format(time.RFC3339), wordsOf(cause))
+	p.Reason = cause
+	return p
+}
+
+func workerNotFound(id job.ID) error {
 	return refuse(http.StatusNotFound, codeNotFound, "nobody registered as worker %s; begin with POST /api/worker/register", id)
 }
 

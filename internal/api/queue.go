@@ -170,11 +170,15 @@ func (s *server) progress(ctx context.Context, j job.Job) (progressView, error) 
 	return p, nil
 }
 
-// etaOfRunning goes on as the order went so far.
+// etaOfRunning goes on as the order went so far. Earlier claims may have done part of
+// it, and how long they took is not known: then nobody can say.
 func etaOfRunning(j job.Job, p progressView, now time.Time) *etaView {
 	ran := now.Sub(j.ClaimedAt)
 	if p.Done == 0 || ran <= 0 {
 		return &etaView{Basis: "it runs; no directory is done yet"}
+	}
+	if j.Fence > 1 {
+		return &etaView{Basis: fmt.Sprintf("it runs, taken up %d times; how long that took before this time is not known", j.Fence)}
 	}
 	left := time.Duration(float64(ran) / float64(p.Done) * float64(max(0, p.Total-p.Done)))
 	return etaIn(left, now, fmt.Sprintf("%d of %d directories in %s", p.Done, p.Total, ran.Round(time.Second)))

@@ -106,6 +106,15 @@ func TestAQueueIsToldInEveryState(t *testing.T) {
 	if v.ETA == nil || v.ETA.Seconds == nil || *v.ETA.Seconds < 150 || *v.ETA.Seconds > 240 || !strings.Contains(v.ETA.Basis, "1 of 4") {
 		t.Errorf("eta %+v, want three more minutes", v.ETA)
 	}
+	if _, err := o.store.Fail(ctx, j.Lease(), job.Failure{Cause: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	o.later(time.Second)
+	j = o.take(worker)
+	o.later(time.Minute)
+	if v := o.queueOf(o.customer); v.Progress.Done != 1 || v.ETA == nil || v.ETA.Seconds != nil || !v.ETA.At.IsZero() || !strings.Contains(v.ETA.Basis, "2 times") {
+		t.Errorf("taken up again: %+v, eta %+v, want none: the first attempt did what is done", v, v.ETA)
+	}
 	if _, err := o.store.Complete(ctx, j.Lease()); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -24,7 +25,8 @@ const (
 	mostName     = 200
 	mostCapacity = 1000
 	mostClaimed  = 100
-	mostHeld     = 10_000
+	mostHeld     = mostCapacity
+	mostTold     = 50 // lost leases that one heartbeat explains: each is a look into a history
 )
 
 const (
@@ -45,6 +47,22 @@ const (
 // ownKinds are performed by this house's workers alone: what they do out there is
 // entered in the effect ledger, under deadlines that only they keep.
 var ownKinds = []string{job.KindOrder, job.KindRecheck, job.KindCanary}
+
+// outsider refuses to speak for a worker that did not come over HTTP: nobody who has
+// its id may keep it alive, send it away, or claim in its name.
+func (s *server) outsider(ctx context.Context, id job.ID) error {
+	w, err := s.Store.Worker(ctx, id)
+	if errors.Is(err, job.ErrNotFound) {
+		return workerNotFound(id)
+	}
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(w.Kinds, func(kind string) bool { return slices.Contains(ownKinds, kind) }) {
+		return refuse(http.StatusForbidden, codeForbidden, "worker %s is one of directorybolt work, which alone speaks for it; begin with POST /api/worker/register", id)
+	}
+	return nil
+}
 
 // checkKinds reports kinds that a worker of others may not have.
 func checkKinds(kinds []string) error {
@@ -160,6 +178,9 @@ func (s *server) claimJobs(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := in.check(); err != nil {
+		return err
+	}
+	if err := s.outsider(r.Context(), in.WorkerID); err != nil {
 		return err
 	}
 	unhurried(w)
@@ -280,7 +301,7 @@ type heartbeat struct {
 type lostLease struct {
 	JobID  job.ID `json:"job_id"`
 	Fence  int64  `json:"fence"`
-	Reason string `json:"reason"` // as in the problem of a late write
+	Reason string `json:"reason"` // as in the problem of a late write; untold behind the first 50
 	Detail string `json:"detail"`
 }
 
@@ -297,6 +318,9 @@ func (s *server) beat(w http.ResponseWriter, r *http.Request) error {
 	if len(in.Held) > mostHeld {
 		return invalid("held has more than %d jobs", mostHeld)
 	}
+	if err := s.outsider(r.Context(), in.WorkerID); err != nil {
+		return err
+	}
 	held := make([]job.Held, len(in.Held))
 	for i, h := range in.Held {
 		held[i] = job.Held{Lease: job.Lease{JobID: h.JobID, Fence: h.Fence, WorkerID: in.WorkerID}, Progressed: h.Progressed}
@@ -311,7 +335,11 @@ func (s *server) beat(w http.ResponseWriter, r *http.Request) error {
 	s.work.Count(job.FactBeats, "", 1)
 	defer s.handOver(r.Context())
 	out := heartbeat{LeaseUntil: pulse.LeaseUntil, LeaseSeconds: s.Lease.Seconds(), Lost: []lostLease{}, Released: []releasedJob{}}
-	for _, l := range pulse.Lost {
+	for i, l := range pulse.Lost {
+		if i >= mostTold {
+			out.Lost = append(out.Lost, lostLease{l.JobID, l.Fence, reasonUntold, fmt.Sprintf("the lease is lost; a heartbeat says of %d how", mostTold)})
+			continue
+		}
 		why, err := s.ending(r.Context(), l.Lease)
 		if err != nil {
 			return err
@@ -481,6 +509,9 @@ func (s *server) underLease(w http.ResponseWriter, r *http.Request, verb string,
 	if err != nil {
 		return jobNotFound(l.JobID, err)
 	}
+	if slices.Contains(ownKinds, j.Kind) {
+		return refuse(http.StatusForbidden, codeForbidden, "jobs of kind %s are performed by directorybolt work alone; see docs/workers.md", j.Kind)
+	}
 	if j.Fence == l.Fence && j.WorkerID != l.WorkerID {
 		return refuse(http.StatusForbidden, codeForbidden, "the claim of job %s with fence %d is another worker's", l.JobID, l.Fence)
 	}
@@ -557,10 +588,13 @@ func (s *server) leave(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &in); err != nil {
 		return err
 	}
+	if err := s.outsider(r.Context(), in.WorkerID); err != nil {
+		return err
+	}
 	by := job.By{Actor: job.ActorWorker(in.WorkerID), Reason: "it said goodbye"}
 	err := s.Store.Retire(r.Context(), in.WorkerID, job.RetiredStopped, by)
 	if errors.Is(err, job.ErrNotFound) {
-		return refuse(http.StatusNotFound, codeNotFound, "nobody registered as worker %s", in.WorkerID)
+		return workerNotFound(in.WorkerID)
 	}
 	if err != nil && !errors.Is(err, job.ErrState) { // retired already: it is gone, as it wishes
 		return err

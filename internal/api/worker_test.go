@@ -258,6 +258,83 @@ func TestAHeartbeatKeepsTheLeaseAndGivesStraysBack(t *testing.T) {
 	o.about("complete", worker, held, "").is(http.StatusOK)
 }
 
+func TestAHeartbeatKeepsNoJobOfAnotherAlive(t *testing.T) {
+	o := newOffice(t)
+	worker := o.worker()
+	theirs := o.running(o.worker())
+	o.placed(o.customer, 1)
+	order := o.take(o.pool())
+	o.later(time.Second)
+	for _, hung := range []claimedJob{theirs, {JobID: order.ID, Fence: order.Fence}} {
+		before := o.state(hung.JobID, job.InProgress).ProgressAt
+		var pulse heartbeat
+		o.beat(worker, hung).is(http.StatusOK).into(&pulse)
+		if len(pulse.Lost) != 1 || pulse.Lost[0].Reason != reasonNoClaim || !strings.Contains(pulse.Lost[0].Detail, "another worker's") {
+			t.Errorf("the heartbeat tells of %+v", pulse.Lost)
+		}
+		if now := o.state(hung.JobID, job.InProgress).ProgressAt; !now.Equal(before) {
+			t.Errorf("a job of another got further, at %s after %s", now, before)
+		}
+	}
+}
+
+func TestAHeartbeatIsBounded(t *testing.T) {
+	o := newOffice(t)
+	worker := o.worker()
+	nobodys := func(n int) (list []claimedJob) {
+		for range n {
+			list = append(list, claimedJob{JobID: job.NewID(), Fence: 1})
+		}
+		return list
+	}
+	o.beat(worker, nobodys(mostCapacity+1)...).refused(http.StatusBadRequest, codeInvalidRequest)
+	var pulse heartbeat
+	o.beat(worker, nobodys(mostCapacity)...).is(http.StatusOK).into(&pulse)
+	got := map[string]int{}
+	for _, l := range pulse.Lost {
+		got[l.Reason]++
+		if l.Detail == "" {
+			t.Errorf("nothing is said of %+v", l)
+		}
+	}
+	if want := map[string]int{reasonNoJob: mostTold, reasonUntold: mostCapacity - mostTold}; !maps.Equal(got, want) {
+		t.Errorf("lost because %v, want %v", got, want)
+	}
+}
+
+// The id of a worker is no secret: staff sees it, and so does the history.
+func TestNobodySpeaksForAWorkerOfTheHouse(t *testing.T) {
+	o := newOffice(t)
+	house, key := o.pool(), o.keys[auth.Worker]
+	id := o.placed(o.customer, 1)
+	taken := o.take(house)
+	lease := claimedJob{JobID: id, Fence: taken.Fence}
+	before := o.house(house)
+	o.later(time.Second)
+	o.craft()
+	o.beat(house, lease).refused(http.StatusForbidden, codeForbidden)
+	o.ask(key, "POST", "/api/worker/claim", fmt.Sprintf(`{"worker_id":%q,"kinds":["thumbnail"]}`, house)).refused(http.StatusForbidden, codeForbidden)
+	o.ask(key, "POST", "/api/worker/leave", fmt.Sprintf(`{"worker_id":%q}`, house)).refused(http.StatusForbidden, codeForbidden)
+	for verb, more := range map[string]string{"complete": "", "progress": "", "fail": `,"cause":"x"`, "release": `,"cause":"x"`, "snooze": `,"cause":"x"`} {
+		if detail := o.about(verb, house, lease, more).refused(http.StatusForbidden, codeForbidden); !strings.Contains(detail, "kind order") {
+			t.Errorf("%s is refused because %q", verb, detail)
+		}
+	}
+	if now := o.house(house); !now.BeatAt.Equal(before.BeatAt) || !now.RetiredAt.IsZero() {
+		t.Errorf("the worker is %+v, was %+v", now, before)
+	}
+	if now := o.state(id, job.InProgress); !now.ProgressAt.Equal(taken.ProgressAt) || now.Fence != taken.Fence {
+		t.Errorf("the order is %+v, was %+v", now, taken)
+	}
+}
+
+func (o *office) house(id job.ID) job.Worker {
+	o.t.Helper()
+	w, err := o.store.Worker(o.t.Context(), id)
+	o.must(err)
+	return w
+}
+
 func TestAnAttemptEndsAsItsWorkerSays(t *testing.T) {
 	o := newOffice(t)
 	worker := o.worker()

@@ -79,6 +79,7 @@ type Finisher interface {
 	CancelRunning(ctx context.Context, l Lease, cause string) error
 
 	// Progress says that the attempt got further; the progress detector believes it.
+	// A lease that names another worker than its claim is lost too.
 	Progress(ctx context.Context, l Lease) error
 }
 
@@ -88,13 +89,17 @@ type Registry interface {
 	Register(ctx context.Context, w Worker, lease time.Duration) error
 
 	// Beat renews the worker's lease, records progress, and returns which of the
-	// held leases are gone and which claims went astray. ErrRetired means stop. It runs on a connection of its
-	// own, so that a busy pool cannot delay it.
+	// held leases are gone and which claims went astray. A held lease of another
+	// worker is told as gone, and its job left alone. ErrRetired means stop. It runs
+	// on a connection of its own, so that a busy pool cannot delay it.
 	Beat(ctx context.Context, worker ID, lease time.Duration, held []Held) (Pulse, error)
 
 	// Retire declares the worker's lease over, by compare-and-set; a worker that
 	// is already retired keeps its first cause and the error is ErrState.
 	Retire(ctx context.Context, worker ID, cause string, by By) error
+
+	// Worker answers one worker, retired or not; ErrNotFound when there is none.
+	Worker(ctx context.Context, id ID) (Worker, error)
 
 	// Workers lists those not retired, and those retired since the given age.
 	Workers(ctx context.Context, retiredWithin time.Duration) ([]Worker, error)

@@ -103,7 +103,7 @@ func (s *Store) end(ctx context.Context, verb, statement string, l job.Lease, mo
 // Progress says that the attempt got further.
 func (s *Store) Progress(ctx context.Context, l job.Lease) error {
 	ids, fences := leaseIDs([]job.Lease{l})
-	n, err := changed(ctx, s, "record progress of job "+l.JobID.String(), "ProgressJob", ids, fences)
+	n, err := changed(ctx, s, "record progress of job "+l.JobID.String(), "ProgressJob", ids, fences, dbID(l.WorkerID))
 	if err == nil && n == 0 {
 		return s.leaseLost(ctx, "progress", l)
 	}

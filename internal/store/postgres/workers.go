@@ -26,7 +26,7 @@ func (s *Store) Register(ctx context.Context, w job.Worker, lease time.Duration)
 	if err != nil {
 		return err
 	}
-	if !known.live {
+	if !known.RetiredAt.IsZero() {
 		return fmt.Errorf("register worker %s: %w", w.ID, job.ErrRetired)
 	}
 	return fmt.Errorf("register worker %s: it is registered already: %w", w.ID, job.ErrState)
@@ -44,17 +44,23 @@ func checkWorker(w job.Worker, lease time.Duration) error {
 	return nil
 }
 
-// standing is what a worker may still do.
+// standing is a worker, and what it may still do.
 type standing struct {
-	live   bool // not retired
+	job.Worker
 	leased bool // not retired, and the lease is not over
 }
 
 func (s *Store) standing(ctx context.Context, worker job.ID) (standing, error) {
 	return one(ctx, s, "read worker "+worker.String(), "GetWorker", func(row pgx.CollectableRow) (w standing, err error) {
-		err = row.Scan(&w.live, &w.leased)
+		err = row.Scan(append(workerColumns(&w.Worker), &w.leased)...)
 		return w, err
 	}, dbID(worker))
+}
+
+// Worker answers one worker, retired or not.
+func (s *Store) Worker(ctx context.Context, id job.ID) (job.Worker, error) {
+	w, err := s.standing(ctx, id)
+	return w.Worker, err
 }
 
 // Beat renews the worker's lease first, in a statement that no lock on a job can
@@ -87,7 +93,7 @@ func beat(ctx context.Context, conn *pgx.Conn, worker job.ID, lease time.Duratio
 	if err != nil {
 		return p, err
 	}
-	if err := recordProgress(ctx, conn, held); err != nil {
+	if err := recordProgress(ctx, conn, worker, held); err != nil {
 		return p, err
 	}
 	leases := make([]job.Lease, len(held))
@@ -100,7 +106,7 @@ func beat(ctx context.Context, conn *pgx.Conn, worker job.ID, lease time.Duratio
 			l.WorkerID = worker
 			err = row.Scan((*nullID)(&l.JobID), &l.Fence, (*nullText)(&l.State))
 			return l, err
-		}, "LostLeases", ids, fences)
+		}, "LostLeases", ids, fences, dbID(worker))
 		if err != nil {
 			return p, err
 		}
@@ -113,8 +119,8 @@ func beat(ctx context.Context, conn *pgx.Conn, worker job.ID, lease time.Duratio
 	return p, err
 }
 
-// recordProgress tells of the jobs that got further since the last beat.
-func recordProgress(ctx context.Context, conn *pgx.Conn, held []job.Held) error {
+// recordProgress tells of the worker's jobs that got further since the last beat.
+func recordProgress(ctx context.Context, conn *pgx.Conn, worker job.ID, held []job.Held) error {
 	var moved []job.Lease
 	for _, h := range held {
 		if h.Progressed {
@@ -126,7 +132,7 @@ func recordProgress(ctx context.Context, conn *pgx.Conn, held []job.Held) error 
 	}
 	ids, fences := leaseIDs(moved)
 	return again(ctx, func() error {
-		_, err := conn.Exec(ctx, statements.Get("ProgressJob"), ids, fences)
+		_, err := conn.Exec(ctx, statements.Get("ProgressJob"), ids, fences, dbID(worker))
 		return err
 	})
 }
@@ -171,9 +177,16 @@ func (s *Store) retireExpired(ctx context.Context, doubting bool) ([]job.Worker,
 }
 
 func scanWorker(row pgx.CollectableRow) (w job.Worker, err error) {
-	err = row.Scan((*nullID)(&w.ID), &w.Host, &w.PID, &w.Version, &w.Kinds, &w.Capacity, &w.Boot, (*nullTime)(&w.StartedAt),
-		(*nullTime)(&w.BeatAt), (*nullTime)(&w.LeaseUntil), (*nullTime)(&w.RetiredAt), (*nullText)(&w.RetiredCause))
+	err = row.Scan(workerColumns(&w)...)
 	return w, err
+}
+
+// workerColumns are where the columns of a worker are read into.
+func workerColumns(w *job.Worker) []any {
+	return []any{
+		(*nullID)(&w.ID), &w.Host, &w.PID, &w.Version, &w.Kinds, &w.Capacity, &w.Boot, (*nullTime)(&w.StartedAt),
+		(*nullTime)(&w.BeatAt), (*nullTime)(&w.LeaseUntil), (*nullTime)(&w.RetiredAt), (*nullText)(&w.RetiredCause),
+	}
 }
 
 // Recover moves jobs whose owner is retired. A batch passes over jobs that somebody

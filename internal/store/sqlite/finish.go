@@ -269,6 +269,13 @@ func (s *Store) CancelRunning(ctx context.Context, l job.Lease, cause string) er
 // Progress implements [job.Finisher].
 func (s *Store) Progress(ctx context.Context, l job.Lease) error {
 	return s.end(ctx, "progress", l, func(t *tx, j job.Job) error {
-		return t.must(q.ProgressJob, j.ID.String(), j.Fence, t.now)
+		n, err := t.exec(q.ProgressJob, j.ID.String(), j.Fence, t.now, l.WorkerID.String())
+		if err != nil || n > 0 {
+			return err
+		}
+		if err := t.refuse("progress", l); err != nil { // another worker's
+			return err
+		}
+		return refused{job.ErrLeaseLost}
 	})
 }

@@ -289,7 +289,7 @@ func (t *tx) tellOutcome(j *job.Job, before *directory.Submission, o directory.O
 	if err := t.record(e); err != nil {
 		return err
 	}
-	return t.must(q.ProgressJob, j.ID.String(), j.Fence, t.now)
+	return t.must(q.ProgressJob, j.ID.String(), j.Fence, t.now, j.WorkerID.String())
 }
 
 // Observe implements [submit.Ledger].

@@ -106,7 +106,7 @@ func (t *tx) beat(worker job.ID, lease time.Duration, held []job.Held) (job.Puls
 		if !h.Progressed {
 			continue
 		}
-		if _, err := t.exec(q.ProgressJob, h.JobID.String(), h.Fence, t.now); err != nil {
+		if _, err := t.exec(q.ProgressJob, h.JobID.String(), h.Fence, t.now, worker.String()); err != nil {
 			return p, err
 		}
 	}
@@ -117,7 +117,7 @@ func (t *tx) beat(worker job.ID, lease time.Duration, held []job.Held) (job.Puls
 			lost.Lease = leases[i]
 		}
 		return lost, err
-	}, q.LostLeases, pairs(leases))
+	}, q.LostLeases, pairs(leases), worker.String())
 	if err != nil {
 		return p, err
 	}
@@ -203,6 +203,15 @@ func (t *tx) retireExpired(held bool) ([]job.Worker, error) {
 		events[i] = retirement(&retired[i], job.By{})
 	}
 	return retired, t.record(events...)
+}
+
+// Worker implements [job.Registry].
+func (s *Store) Worker(ctx context.Context, id job.ID) (job.Worker, error) {
+	w, err := one(s.read(ctx), scanWorker, q.GetWorker, id.String())
+	if err != nil {
+		return job.Worker{}, fmt.Errorf("read worker %s: %w", id, s.explain(err))
+	}
+	return w, nil
 }
 
 // Workers implements [job.Registry].

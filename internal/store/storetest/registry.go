@@ -14,6 +14,7 @@ var registryPromises = []promise{
 	{name: "ABeatTellsWhichLeasesAreGone", holds: beatTellsLostLeases},
 	{name: "ABeatTellsWhichClaimsWentAstray", holds: beatTellsStrays},
 	{name: "ABeatRecordsProgress", holds: beatRecordsProgress},
+	{name: "ABeatKeepsNoJobOfAnotherWorkerAlive", holds: beatIsOfItsOwnJobs},
 	{name: "RetireIsDoneOnceAndKeepsItsFirstCause", holds: retireOnce},
 	{name: "ARetiredWorkerIsToldToStop", holds: retiredIsToldToStop},
 	{name: "RetiredWorkersAreListedForAWhile", holds: workersLists},
@@ -42,12 +43,19 @@ func registerGrantsALease(b *bed) {
 	b.within("lease", got.LeaseUntil, from.Add(lease), to.Add(lease))
 	got.StartedAt, got.BeatAt, got.LeaseUntil = time.Time{}, time.Time{}, time.Time{}
 	b.equal("worker", got, workerRow(id))
+	alone, err := b.Store.Worker(b.ctx, id)
+	b.must(err)
+	b.equal("worker, asked for alone", alone, b.workerNow(id))
+	b.fails("a worker that nobody knows", errorOf(b.Store.Worker(b.ctx, job.NewID())), job.ErrNotFound)
 
 	b.must(b.Store.Retire(b.ctx, id, job.RetiredToldToGo, staff))
 	if err := b.Store.Register(b.ctx, workerRow(id), lease); err == nil {
 		b.Error("a retired worker registered again under its old identity")
 	}
 	b.equal("cause after that", b.workerNow(id).RetiredCause, job.RetiredToldToGo)
+	alone, err = b.Store.Worker(b.ctx, id)
+	b.must(err)
+	b.equal("a retired worker, asked for alone", alone, b.workerNow(id))
 }
 
 // A claim whose answer was lost is the worker's in the store and unknown to the
@@ -164,6 +172,25 @@ func beatRecordsProgress(b *bed) {
 	b.equal("nothing else of the job that moved", got, moved)
 	b.equal("the job that did not move", b.job(idle.ID), idle)
 	b.equal("the job that another runs", b.job(other.ID), other)
+}
+
+// A fence is a small number, which anybody can guess.
+func beatIsOfItsOwnJobs(b *bed) {
+	hung, w := b.running(order()), b.worker()
+	guessed := hung.Lease()
+	guessed.WorkerID = w
+	b.Advance(time.Minute)
+	p, err := b.Store.Beat(b.ctx, w, lease, []job.Held{{Lease: guessed, Progressed: true}})
+	b.must(err)
+	b.equal("the job that another runs", b.job(hung.ID), hung)
+	b.equal("told as gone", p.Lost, []job.Lost{{Lease: guessed, State: job.InProgress}})
+	b.fails("progress", b.Store.Progress(b.ctx, guessed), job.ErrLeaseLost)
+	b.equal("the job after that", b.job(hung.ID), hung)
+	b.equal("refused writes recorded", len(b.eventsOf(hung.ID, job.EventWriteFenced)), 1)
+	p, err = b.Store.Beat(b.ctx, hung.WorkerID, lease, []job.Held{{Lease: hung.Lease(), Progressed: true}})
+	b.must(err)
+	b.equal("told to its own worker", len(p.Lost), 0)
+	b.equal("it got further", b.job(hung.ID).ProgressAt.After(hung.ProgressAt), true)
 }
 
 func retireOnce(b *bed) {

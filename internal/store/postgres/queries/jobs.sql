@@ -399,20 +399,20 @@ SELECT id
   FROM ended;
 
 -- name: ProgressJob
--- Locked in the order of ids, as CompleteJobs does: a beat and a completion that
+-- Of the worker's own jobs alone: whoever guesses a fence keeps nobody else's alive. Locked in the order of ids, as CompleteJobs does: a beat and a completion that
 -- share jobs wait for each other in one direction only.
 WITH held AS MATERIALIZED (
     SELECT j.id, j.fence
       FROM jobs j
       JOIN unnest($1::uuid[], $2::bigint[]) AS lease (id, fence) ON j.id = lease.id AND j.fence = lease.fence
-     WHERE j.state || '' = 'in_progress'
+     WHERE j.state || '' = 'in_progress' AND j.worker_id = $3
      ORDER BY j.id
        FOR NO KEY UPDATE OF j
 )
 UPDATE jobs j
    SET progress_at = clock_timestamp()
   FROM held
- WHERE j.id = held.id AND j.fence = held.fence AND j.state || '' = 'in_progress'
+ WHERE j.id = held.id AND j.fence = held.fence AND j.state || '' = 'in_progress' AND j.worker_id = $3
 RETURNING j.id, j.fence;
 
 -- name: RecoverableJobs

@@ -9,7 +9,8 @@ SELECT $1, $2, $3, $4, $5, $6, $8, at, at, at + $7::bigint * interval '1 microse
 RETURNING id;
 
 -- name: GetWorker
-SELECT retired_at IS NULL, retired_at IS NULL AND lease_until > statement_timestamp()
+SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease_until, retired_at, retired_cause,
+    retired_at IS NULL AND lease_until > statement_timestamp()
   FROM workers
  WHERE id = $1;
 
@@ -22,10 +23,11 @@ UPDATE workers
 RETURNING lease_until;
 
 -- name: LostLeases
+-- Of worker $3: what another has is none of its own.
 SELECT lease.id, lease.fence, coalesce(j.state, '')
   FROM unnest($1::uuid[], $2::bigint[]) AS lease (id, fence)
   LEFT JOIN jobs j ON j.id = lease.id
- WHERE j.id IS NULL OR j.fence <> lease.fence OR j.state <> 'in_progress';
+ WHERE j.id IS NULL OR j.fence <> lease.fence OR j.state <> 'in_progress' OR j.worker_id <> $3;
 
 -- name: StrayLeases
 -- Claims of the worker that it does not report, older than $3.

@@ -133,9 +133,10 @@ UPDATE jobs
  WHERE id = ?1 AND fence = ?2 AND state = 'in_progress';
 
 -- name: ProgressJob
+-- Of the worker's own jobs alone: whoever guesses a fence keeps nobody else's alive.
 UPDATE jobs
    SET progress_at = ?3
- WHERE id = ?1 AND fence = ?2 AND state = 'in_progress';
+ WHERE id = ?1 AND fence = ?2 AND state = 'in_progress' AND +worker_id = ?4;
 
 -- name: RecoverableJobs
 -- Jobs whose owner is retired, with the cause of its retirement; ?2 alone, or any.

@@ -16,12 +16,12 @@ UPDATE workers
  WHERE id = ?1 AND retired_at IS NULL;
 
 -- name: LostLeases
--- Which of the leases [id, fence] are no longer their job's latest, and the state
--- that job is in; NULL when there is none.
+-- Which of the leases [id, fence] are no longer their job's latest, or are not of
+-- worker ?2, and the state that job is in; NULL when there is none.
 SELECT lease.key, jobs.state
   FROM json_each(?1) AS lease
   LEFT JOIN jobs ON jobs.id = lease.value ->> 0
- WHERE jobs.id IS NULL OR jobs.fence <> lease.value ->> 1 OR jobs.state <> 'in_progress';
+ WHERE jobs.id IS NULL OR jobs.fence <> lease.value ->> 1 OR jobs.state <> 'in_progress' OR jobs.worker_id <> ?2;
 
 -- name: StrayLeases
 -- Claims of the worker from before ?3 that it does not report: ?2 is a list of leases
