@@ -125,6 +125,9 @@ func (s *server) actOnJob(act func(context.Context, job.ID, job.By) error) handl
 			return err
 		}
 		err = act(r.Context(), id, who)
+		if errors.Is(err, job.ErrErased) {
+			return customerErased(id)
+		}
 		if errors.Is(err, job.ErrState) {
 			return s.wrongStateOf(r.Context(), id)
 		}
@@ -133,6 +136,11 @@ func (s *server) actOnJob(act func(context.Context, job.ID, job.By) error) handl
 		}
 		return s.answerJob(w, r, id)
 	}
+}
+
+// customerErased says why a job cannot be redriven any more.
+func customerErased(id job.ID) error {
+	return refuse(http.StatusConflict, codeInvalidStatus, "the customer of job %s was erased, and with it what the job would need; nobody can redrive it", id)
 }
 
 // wrongStateOf says which state does not allow the act.

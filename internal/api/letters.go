@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -216,6 +217,9 @@ func (s *server) redriveLetter(ctx context.Context, id job.ID, force bool, who j
 		return l, refuse(http.StatusConflict, codeInvalidStatus, "job %s was redriven %d times and failed again each time; force redrives it all the same", l.JobID, l.Redrives)
 	}
 	moved, err := s.Store.RedriveLetters(ctx, []job.ID{l.ID}, who)
+	if errors.Is(err, job.ErrErased) {
+		return l, customerErased(l.JobID)
+	}
 	if err != nil {
 		return l, err
 	}
@@ -433,9 +437,9 @@ func (s *server) purge(w http.ResponseWriter, r *http.Request) error {
 	if in.Count != len(letters) {
 		return refuse(http.StatusConflict, codeInvalidStatus, "count says %d, and %d are selected; nothing was purged", in.Count, len(letters))
 	}
-	answer, ids := purgeAnswer{Letters: make([]purgedLetter, len(letters))}, make([]job.ID, len(letters))
+	exported, ids := make([]purgedLetter, len(letters)), make([]job.ID, len(letters))
 	for i, l := range letters {
-		if answer.Letters[i], err = s.exported(r.Context(), l); err != nil {
+		if exported[i], err = s.exported(r.Context(), l); err != nil {
 			return err
 		}
 		ids[i] = l.ID
@@ -444,8 +448,12 @@ func (s *server) purge(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer.Purged = len(done)
-	for _, l := range letters {
+	answer := purgeAnswer{Purged: len(done), Letters: make([]purgedLetter, 0, len(done))}
+	for i, l := range letters {
+		if !slices.Contains(done, l.ID) { // somebody else decided on it meanwhile
+			continue
+		}
+		answer.Letters = append(answer.Letters, exported[i])
 		if !l.Canary {
 			answer.ValueCents += l.ValueCents
 		}

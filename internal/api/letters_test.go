@@ -1,8 +1,11 @@
 package api
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store/sqlite"
 )
 
 // die kills n fresh jobs for the cause.
@@ -204,6 +208,62 @@ func TestAPurgeAnswersWhatItGaveUp(t *testing.T) {
 	}
 	// Whoever changes his mind finds it again by its id.
 	o.ask(admin, "POST", "/api/dlq/"+ids[0].String()+"/redrive", `{"reason":"paid again"}`).is(http.StatusOK)
+}
+
+// overtaken is a store in which somebody else decides on the letters of a job just
+// before they are resolved.
+type overtaken struct {
+	*sqlite.Store
+	job job.ID
+}
+
+func (o overtaken) ResolveLetters(ctx context.Context, ids []job.ID, fate job.Fate, by job.By) ([]job.ID, error) {
+	l, err := o.Letter(ctx, o.job)
+	if err == nil {
+		_, err = o.Store.ResolveLetters(ctx, []job.ID{l.ID}, job.FatePurged, job.By{Actor: "cli:bob", Reason: "faster"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.Store.ResolveLetters(ctx, ids, fate, by)
+}
+
+func TestAPurgeAnswersNothingThatSomebodyElseDecided(t *testing.T) {
+	o := newOffice(t)
+	ids := o.die(3, "timeout")
+	web := httptest.NewServer(New(Deps{
+		Ready: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Store: overtaken{o.store, ids[1]}, Keys: auth.NewVerifier(o.store, o.store),
+	}))
+	t.Cleanup(web.Close)
+	o.url = web.URL
+	var a purgeAnswer
+	o.ask(o.keys[auth.Admin], "POST", "/api/dlq/purge", `{"all":true,"count":3,"reason":"x"}`).is(http.StatusOK).into(&a)
+	if a.Purged != 2 || a.ValueCents != 2*14900 || len(a.Letters) != 2 || a.Letters[0].JobID == ids[1] || a.Letters[1].JobID == ids[1] {
+		t.Errorf("purged %+v", a)
+	}
+}
+
+func TestWhatAnErasedCustomerLeftIsNotRedriven(t *testing.T) {
+	o := newOffice(t)
+	made, err := o.store.Enqueue(t.Context(), job.Spec{Kind: job.KindNoop, CustomerID: o.customer, MaxAttempts: 1, Payload: []byte(`{"n":1}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.fail("timeout")
+	id := made[0].ID
+	admin, why := o.keys[auth.Admin], `{"reason":"asked for it"}`
+	o.ask(admin, "POST", "/api/customers/"+o.customer.String()+"/erase", why).is(http.StatusOK)
+	for _, path := range []string{"/api/dlq/" + id.String() + "/redrive", "/api/jobs/" + id.String() + "/redrive"} {
+		if detail := o.ask(admin, "POST", path, why).refused(http.StatusConflict, codeInvalidStatus); !strings.Contains(detail, "erased") {
+			t.Errorf("%s: %s", path, detail)
+		}
+	}
+	var a redriveAnswer
+	o.ask(admin, "POST", "/api/dlq/redrive", `{"ids":["`+id.String()+`"],"reason":"x"}`).is(http.StatusOK).into(&a)
+	if a.Redriven != 0 || len(a.Refused) != 1 || !strings.Contains(a.Refused[0].Detail, "erased") {
+		t.Errorf("redriven %+v", a)
+	}
 }
 
 func TestTheBooksAreShown(t *testing.T) {

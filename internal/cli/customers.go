@@ -70,7 +70,7 @@ type customersDeleteCmd struct {
 func (customersDeleteCmd) Help() string {
 	return "Name, address, profiles, identities, listings, evidence, keys and what was said about them are removed for ever. Which orders there were, " +
 		"what was paid and what became of each directory stays, without a person. Orders that are not over must be cancelled first; pending " +
-		"rechecks are cancelled and open dead letters purged. Proofs on the disks of other machines are removed by the same command there.\n\n" +
+		"rechecks are cancelled and open dead letters purged. Proofs are removed from this machine's disk alone: on others, remove the files that --json names in evidence.\n\n" +
 		examples(`directorybolt customers delete owner@example.com --reason "asked for it by mail"`)
 }
 

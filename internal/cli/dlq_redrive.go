@@ -249,6 +249,9 @@ func (r redrive) one(ctx context.Context, id job.ID) error {
 		return r.tellOne(l, "would be redriven")
 	}
 	moved, err := r.store.RedriveLetters(ctx, []job.ID{l.ID}, r.by)
+	if errors.Is(err, job.ErrErased) {
+		return remedied(err, "nobody can redrive it; if the customer is back, place a new order")
+	}
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrState: the job is in a state that has no such arrow. Nothing was changed.
 	ErrState = errors.New("state does not allow this")
+	// ErrErased: the customer was erased, and with it what the job would need. It is
+	// an [ErrState] too. Nothing was changed.
+	ErrErased = fmt.Errorf("its customer was erased, and with it what the job would need: %w", ErrState)
 	// ErrFull: the store has no room left. Nothing was half-written.
 	ErrFull = errors.New("store is full")
 	// ErrReadOnly: the store cannot be written.

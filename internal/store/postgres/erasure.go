@@ -58,8 +58,16 @@ func (e *erasure) run() error {
 	if e.done.Evidence, err = allIn(e.alertTx, "UnheldEvidence", scanText, evidence); err != nil {
 		return err
 	}
-	if err := e.erase(&e.done.Events, "EraseEvents", dbIDs(ids)); err != nil {
+	// The gate reads notices and writes alerts under this lock: what it has not read by
+	// now it reads without causes. It takes the lock first, so nothing of what it writes
+	// may be locked here before.
+	if _, err := oneIn(e.alertTx, "LockAlerts", scanMoment); err != nil {
 		return err
+	}
+	for _, statement := range []string{"EraseNotices", "EraseAlerts", "EraseDeliveries"} {
+		if err := e.exec(statement, dbID(e.customer), dbIDs(ids)); err != nil {
+			return err
+		}
 	}
 	for _, step := range []struct {
 		statement string
@@ -67,7 +75,6 @@ func (e *erasure) run() error {
 	}{
 		{"EraseJobs", &e.done.Jobs},
 		{"EraseLetters", &e.done.Letters},
-		{"EraseNotices", new(int64)},
 		{"EndCustomerSessions", new(int64)},
 		{"EraseRequests", new(int64)},
 		{"EraseKeys", &e.done.Keys},
@@ -77,7 +84,10 @@ func (e *erasure) run() error {
 			return err
 		}
 	}
-	return e.exec("EraseCustomer", dbID(e.customer), actor(e.by), plain(e.by.Reason), e.done.Jobs, e.done.Submissions)
+	if err := e.exec("EraseCustomer", dbID(e.customer), actor(e.by), plain(e.by.Reason), e.done.Jobs, e.done.Submissions); err != nil {
+		return err
+	}
+	return e.erase(&e.done.Events, "EraseEvents", dbID(e.customer))
 }
 
 // endWork cancels rechecks and gives letters up; nothing could be done with either

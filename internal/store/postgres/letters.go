@@ -61,16 +61,25 @@ func (s *Store) LetterGroups(ctx context.Context, f job.LetterFilter) ([]job.Let
 	}, letterFilter(f)...)
 }
 
-// RedriveLetters makes the jobs of letters pending.
+// RedriveLetters makes the jobs of letters pending. ErrErased where none is moved and a
+// customer was erased.
 func (s *Store) RedriveLetters(ctx context.Context, ids []job.ID, by job.By) ([]job.ID, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	moved, err := all(ctx, s, "redrive "+these(ids), "RedriveLetters", scanID, dbIDs(ids), actor(by), dbText(plain(by.Reason)), s.config.Hints)
+	if err != nil {
+		return nil, err
+	}
 	if len(moved) > 0 {
 		s.bell.ring()
+		return moved, nil
 	}
-	return moved, err
+	erased, err := one(ctx, s, "look for erased customers", "LetterOfErased", scanBool, dbIDs(ids))
+	if err == nil && erased {
+		err = fmt.Errorf("redrive %s: %w", these(ids), job.ErrErased)
+	}
+	return nil, err
 }
 
 // RedriveOutcomes tells how redriven letters fare.

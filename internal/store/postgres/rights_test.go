@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/directorybolt/directorybolt/internal/dbtest"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
+	"github.com/directorybolt/directorybolt/internal/submit"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -69,7 +71,8 @@ func TestExposedRolesHaveNoRights(t *testing.T) {
 				}
 			}
 		}
-		for _, function := range []string{"directorybolt_uuid7()", "find_stale_jobs(integer)"} {
+		for _, function := range []string{"directorybolt_uuid7()", "find_stale_jobs(integer)", "directorybolt_erase_events(uuid)",
+			"directorybolt_forget_events(uuid[])", "directorybolt_prune_events(timestamptz, integer)"} {
 			if number[bool](t, owner, fmt.Sprintf(`SELECT has_function_privilege('%s', '%s', 'EXECUTE')`, role, function)) {
 				t.Errorf("%s may call %s", role, function)
 			}
@@ -88,10 +91,14 @@ func TestExposedRolesHaveNoRights(t *testing.T) {
 }
 
 func TestServiceRoleServesAndCannotRewriteHistory(t *testing.T) {
-	_, as := hosted(t)
+	owner, as := hosted(t)
 	s := open(t, postgres.Config{URL: as("service_role")})
+	customer, err := s.EnsureCustomer(t.Context(), submit.Customer{Email: "ann@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	worker := register(t, s)
-	id := enqueue(t, s, job.Spec{Kind: job.KindOrder, Quota: 1})[0].ID
+	id := enqueue(t, s, job.Spec{Kind: job.KindOrder, Quota: 1, CustomerID: customer})[0].ID
 	jobs, err := s.Claim(t.Context(), job.ClaimRequest{Worker: worker, Limit: 1, Kinds: []string{job.KindOrder}})
 	if err != nil || len(jobs) != 1 {
 		t.Fatalf("claimed %d jobs, error %v", len(jobs), err)
@@ -114,6 +121,32 @@ func TestServiceRoleServesAndCannotRewriteHistory(t *testing.T) {
 		if _, err := conn.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("%s: got %v, want permission denied", sql, err)
 		}
+	}
+
+	// A table of the caller's own name does not stand before the real one, and events
+	// of customers and jobs that are still there stay.
+	for _, sql := range []string{
+		"CREATE TEMPORARY TABLE events (id uuid, job_id uuid, at timestamptz)",
+		"SELECT directorybolt_erase_events('" + customer.String() + "')",
+		"SELECT directorybolt_forget_events('{" + id.String() + "}')",
+	} {
+		if tag, err := conn.Exec(t.Context(), sql); err != nil || tag.RowsAffected() != 0 {
+			t.Errorf("%s: %d rows, error %v", sql, tag.RowsAffected(), err)
+		}
+	}
+	done, err := s.EraseCustomer(t.Context(), customer, job.By{Actor: "cli:ann", Reason: "asked for it"})
+	if err != nil || done.Jobs != 1 || done.Events != 3 {
+		t.Errorf("erased %+v, error %v", done, err)
+	}
+	old := job.IDAt(time.Now().Add(-48 * time.Hour)) // ids tell when they were made
+	dbtest.Exec(t, owner, fmt.Sprintf("UPDATE jobs SET id = '%s', finished_at = finished_at - interval '2 days', created_at = created_at - interval '2 days'", old))
+	dbtest.Exec(t, owner, fmt.Sprintf("UPDATE events SET at = at - interval '2 days', job_id = CASE WHEN job_id IS NOT NULL THEN '%s'::uuid END", old))
+	pruned, err := s.Prune(t.Context(), job.Retention{Finished: 24 * time.Hour})
+	if err != nil || pruned.Jobs != 1 || pruned.Events < 4 {
+		t.Errorf("pruned %+v, error %v", pruned, err)
+	}
+	if n := number[int](t, owner, "SELECT count(*) FROM events"); n != 0 {
+		t.Errorf("%d old events are left", n)
 	}
 }
 

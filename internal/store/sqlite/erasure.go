@@ -56,15 +56,18 @@ func (e *erasure) run() error {
 	if e.done.Evidence, err = all(e.tx, scanText, q.UnheldEvidence, list(append([]string{}, evidence...))); err != nil {
 		return err
 	}
+	jobs := list(append([]job.ID{}, ids...))
 	for _, step := range []struct {
 		text  string
 		count *int64
 		args  []any
 	}{
-		{q.EraseEvents, &e.done.Events, []any{list(append([]job.ID{}, ids...))}},
+		{q.EraseEvents, &e.done.Events, []any{jobs}},
 		{q.EraseJobs, &e.done.Jobs, []any{customer}},
 		{q.EraseLetters, &e.done.Letters, []any{customer}},
-		{q.EraseNotices, new(int64), []any{customer}},
+		{q.EraseNotices, new(int64), []any{customer, jobs}},
+		{q.EraseAlerts, new(int64), []any{customer, jobs}},
+		{q.EraseDeliveries, new(int64), []any{customer, jobs}},
 		{q.EndCustomerSessions, new(int64), []any{customer}},
 		{q.EraseRequests, new(int64), []any{customer}},
 		{q.EraseKeys, &e.done.Keys, []any{customer, e.now}},

@@ -139,7 +139,11 @@ func (t *tx) redrive(ids []job.ID, by job.By) (moved []job.ID, err error) {
 		}
 	}
 	if len(moved) == 0 {
-		return nil, nil
+		erased, err := one(t, scanBool, q.LetterOfErased, list(ids))
+		if err == nil && erased {
+			err = job.ErrErased
+		}
+		return nil, err
 	}
 	t.wakes = true
 	return moved, t.journal(entry)

@@ -14,6 +14,7 @@ type statements struct {
 	// customers.sql
 	EnsureCustomer, CustomerByEmail, GetCustomer, LockCustomer, CustomerJobs, CustomerLetters, CustomerIdentities string
 	CustomerEvidence, EraseSubmissions, UnheldEvidence, EraseJobs, EraseEvents, EraseLetters, EraseNotices        string
+	EraseAlerts, EraseDeliveries, LetterOfErased                                                                  string
 	EraseKeys, EndCustomerSessions, EraseRequests, ErasePauses, EraseCustomer                                     string
 	// deliveries.sql
 	AddDelivery, DropWaiting, RecentDeliveries, LaneWaits, NextDelivery, SendableDelivery, GetDelivery, SaveDelivery string

@@ -60,9 +60,10 @@ UPDATE submissions
 
 -- name: UnheldEvidence
 -- Blobs that no submission names any more: two customers may have got the same page.
+-- The submissions are read once, however many blobs there are.
 SELECT blob
   FROM unnest($1::text[]) AS given (blob)
- WHERE NOT EXISTS (SELECT FROM submissions WHERE evidence ->> 'sha256' = blob);
+ WHERE blob NOT IN (SELECT evidence ->> 'sha256' FROM submissions WHERE evidence ->> 'sha256' = ANY ($1::text[]));
 
 -- name: EraseJobs
 -- The signature stays: it has no names, numbers or quoted words.
@@ -72,12 +73,9 @@ UPDATE jobs
 
 -- name: EraseEvents
 -- What happened stays, and when; what somebody or some site said about it goes. The
--- causes that stay are words of ours.
-UPDATE events
-   SET cause = CASE WHEN type IN ('job.recovered', 'job.quarantined', 'job.released', 'shortfall', 'orphan.found', 'books.unbalanced')
-                    THEN cause END,
-       detail = detail - '{listing_url,rule,failed_with,reason,need,text}'::text[]
- WHERE job_id = ANY ($1::uuid[]);
+-- role may have no right to change events: a function does it, for customers that are
+-- erased alone.
+SELECT directorybolt_erase_events($1);
 
 -- name: EraseLetters
 UPDATE dead_letters
@@ -85,10 +83,31 @@ UPDATE dead_letters
  WHERE customer_id = $1;
 
 -- name: EraseNotices
--- The gate reads them within seconds; those that were read are pruned with the outbox.
+-- Those that the gate has read are pruned with the outbox.
 UPDATE outbox
    SET payload = payload - 'cause'
- WHERE kind = 'alert' AND payload ->> 'customer_id' = $1::uuid::text;
+ WHERE kind = 'alert' AND (payload ->> 'customer_id' = $1::uuid::text OR payload -> 'job_ids' ?| $2::uuid[]::text[]);
+
+-- name: EraseAlerts
+-- What the gate took from the notices: an alert lives until it is resolved.
+UPDATE alerts
+   SET sample = (SELECT jsonb_agg(CASE WHEN s.value ->> 'customer_id' = $1::uuid::text OR s.value ->> 'job_id' = ANY ($2::uuid[]::text[])
+                                       THEN s.value - 'cause' ELSE s.value END ORDER BY s.place)
+                   FROM jsonb_array_elements(sample) WITH ORDINALITY AS s (value, place))
+ WHERE EXISTS (SELECT
+                 FROM jsonb_array_elements(CASE jsonb_typeof(sample) WHEN 'array' THEN sample ELSE '[]' END) AS s (value)
+                WHERE s.value ->> 'customer_id' = $1::uuid::text OR s.value ->> 'job_id' = ANY ($2::uuid[]::text[]));
+
+-- name: EraseDeliveries
+-- A message keeps no more than some of the jobs that it was made of, so all its causes
+-- go where the customer is in it or in its alert.
+UPDATE deliveries
+   SET message = jsonb_set(message, '{groups}', (SELECT jsonb_agg(g.value - 'cause' ORDER BY g.place)
+                                                   FROM jsonb_array_elements(message -> 'groups') WITH ORDINALITY AS g (value, place)))
+ WHERE jsonb_path_exists(message, '$.groups[*].cause')
+   AND (message ->> 'customer' = $1::uuid::text
+        OR EXISTS (SELECT FROM jsonb_path_query(message, '$.groups[*].jobs[*]') AS j (id) WHERE j.id #>> '{}' = ANY ($2::uuid[]::text[]))
+        OR alert_id IN (SELECT id FROM alerts WHERE detail -> 'customers' ? $1::uuid::text));
 
 -- name: EraseKeys
 UPDATE api_keys

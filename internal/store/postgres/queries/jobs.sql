@@ -852,10 +852,8 @@ kept AS (
             redriven_jobs = a.redriven_jobs + excluded.redriven_jobs, redriven_cents = a.redriven_cents + excluded.redriven_cents
 ),
 forgotten AS (
-    DELETE FROM events e
-     USING gone
-     WHERE e.job_id = gone.id
-    RETURNING e.id
+    SELECT directorybolt_forget_events(array_agg(id)) -- the role may have no right to delete events
+      FROM gone
 )
 SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM forgotten);
 

@@ -67,11 +67,14 @@ SELECT signature, count(*), coalesce(sum(value_cents), 0)::bigint, count(DISTINC
 -- The letters are locked in the order of their ids, so that two redrives that share
 -- some wait for each other in one direction only, and the second finds them decided.
 -- A letter that was purged may be redriven by its id. The job's own guard stands in
--- its UPDATE: a letter whose job left failed by another way stays as it is.
+-- its UPDATE: a letter whose job left failed by another way stays as it is. So does one
+-- whose customer was erased: the job has nothing left to do. An erasure that ends while
+-- this waits for it shows in the row of the job alone.
 WITH chosen AS MATERIALIZED (
     SELECT l.id, l.job_id
       FROM dead_letters l
      WHERE l.id = ANY ($1::uuid[]) AND l.job_id IS NOT NULL AND (l.fate IS NULL OR l.fate = 'purged')
+       AND NOT EXISTS (SELECT FROM customers c WHERE c.id = l.customer_id AND c.erased_at IS NOT NULL)
      ORDER BY l.id
        FOR UPDATE
 ),
@@ -81,6 +84,7 @@ again AS (
            redrives = redrives + 1, claimed_at = NULL, progress_at = NULL, finished_at = NULL
       FROM chosen
      WHERE j.id = chosen.job_id AND j.state || '' = 'failed'
+       AND NOT (j.customer_id IS NOT NULL AND j.payload = '{}' AND j.cause = 'erased')
     RETURNING j.*, chosen.id AS letter_id
 ),
 decided AS (
@@ -116,6 +120,12 @@ journalled AS (
 )
 SELECT id
   FROM decided;
+
+-- name: LetterOfErased
+SELECT EXISTS (SELECT
+                 FROM dead_letters l
+                 JOIN customers c ON c.id = l.customer_id
+                WHERE l.id = ANY ($1::uuid[]) AND l.job_id IS NOT NULL AND c.erased_at IS NOT NULL);
 
 -- name: RedriveOutcomes
 -- The row of a job keeps its last failure through a redrive; that it is a new one,

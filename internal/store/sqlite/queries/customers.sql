@@ -40,9 +40,10 @@ UPDATE submissions
 
 -- name: UnheldEvidence
 -- Blobs that no submission names any more: two customers may have got the same page.
+-- The submissions are read once, however many blobs there are.
 SELECT value
   FROM json_each(?1)
- WHERE NOT EXISTS (SELECT 1 FROM submissions WHERE evidence ->> 'sha256' = value);
+ WHERE value NOT IN (SELECT evidence ->> 'sha256' FROM submissions WHERE evidence ->> 'sha256' IN (SELECT value FROM json_each(?1)));
 
 -- name: EraseJobs
 -- The signature stays: it has no names, numbers or quoted words.
@@ -63,8 +64,36 @@ UPDATE events
 UPDATE dead_letters SET cause = 'erased', body = NULL, reason = NULL WHERE customer_id = ?1;
 
 -- name: EraseNotices
--- The gate reads them within seconds; those that were read are pruned with the outbox.
-UPDATE outbox SET payload = json_remove(payload, '$.cause') WHERE kind = 'alert' AND payload ->> 'customer_id' = ?1;
+-- Those that the gate has read are pruned with the outbox.
+UPDATE outbox
+   SET payload = json_remove(payload, '$.cause')
+ WHERE kind = 'alert' AND (payload ->> 'customer_id' = ?1
+        OR EXISTS (SELECT 1 FROM json_each(payload, '$.job_ids') WHERE value IN (SELECT value FROM json_each(?2))));
+
+-- name: EraseAlerts
+-- What the gate took from the notices: an alert lives until it is resolved.
+UPDATE alerts
+   SET sample = (SELECT json_group_array(json(CASE WHEN s.value ->> 'customer_id' = ?1 OR s.value ->> 'job_id' IN (SELECT value FROM json_each(?2))
+                                                   THEN json_remove(s.value, '$.cause') ELSE s.value END))
+                   FROM json_each(alerts.sample) AS s)
+ WHERE json_type(sample) = 'array'
+   AND EXISTS (SELECT 1
+                 FROM json_each(alerts.sample) AS s
+                WHERE s.value ->> 'customer_id' = ?1 OR s.value ->> 'job_id' IN (SELECT value FROM json_each(?2)));
+
+-- name: EraseDeliveries
+-- A message keeps no more than some of the jobs that it was made of, so all its causes
+-- go where the customer is in it or in its alert.
+UPDATE deliveries
+   SET message = json_set(message, '$.groups', json((SELECT json_group_array(json(json_remove(g.value, '$.cause')))
+                                                       FROM json_each(deliveries.message, '$.groups') AS g)))
+ WHERE json_type(message, '$.groups') = 'array'
+   AND (message ->> 'customer' = ?1
+        OR EXISTS (SELECT 1
+                     FROM json_each(deliveries.message, '$.groups') AS g
+                     JOIN json_each(g.value, '$.jobs') AS j
+                    WHERE j.value IN (SELECT value FROM json_each(?2)))
+        OR alert_id IN (SELECT a.id FROM alerts AS a JOIN json_each(a.detail, '$.customers') AS c WHERE c.value = ?1));
 
 -- name: EraseKeys
 UPDATE api_keys SET name = 'erased', revoked_at = coalesce(revoked_at, ?2) WHERE customer_id = ?1;

@@ -66,8 +66,18 @@ SELECT signature, count(*), coalesce(sum(value_cents), 0), count(DISTINCT custom
  GROUP BY signature
  ORDER BY 2 DESC, 5, 1;
 
+-- name: LetterOfErased
+SELECT EXISTS (SELECT 1
+                 FROM dead_letters AS l
+                 JOIN customers AS c ON c.id = l.customer_id
+                WHERE l.id IN (SELECT value FROM json_each(?1)) AND l.job_id IS NOT NULL AND c.erased_at IS NOT NULL);
+
 -- name: DecidableLetter
-SELECT job_id FROM dead_letters WHERE id = ?1 AND job_id IS NOT NULL AND (fate IS NULL OR fate = 'purged');
+-- The job of an erased customer has nothing left to do.
+SELECT job_id
+  FROM dead_letters
+ WHERE id = ?1 AND job_id IS NOT NULL AND (fate IS NULL OR fate = 'purged')
+   AND NOT EXISTS (SELECT 1 FROM customers AS c WHERE c.id = dead_letters.customer_id AND c.erased_at IS NOT NULL);
 
 -- name: RedriveLetters
 UPDATE dead_letters
