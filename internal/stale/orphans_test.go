@@ -176,11 +176,11 @@ func (b *blind) FindOrphans(ctx context.Context, kind string, after time.Duratio
 }
 
 func TestAFailedLookForOrphansDelaysNoRecovery(t *testing.T) {
-	for _, kind := range job.OrphanKinds {
-		t.Run(kind, func(t *testing.T) {
+	for _, l := range orphanLooks {
+		t.Run(l.kind, func(t *testing.T) {
 			w := newWard(t)
 			w.worker(2)
-			b := &blind{w, kind, map[string]int{}}
+			b := &blind{w, l.kind, map[string]int{}}
 			m := w.monitor()
 			m.Orphans = b
 			for range 5 {
@@ -193,9 +193,9 @@ func TestAFailedLookForOrphansDelaysNoRecovery(t *testing.T) {
 			if c, err := w.Counts(t.Context()); err != nil || c[job.Pending] != 2 {
 				t.Errorf("%v, error %v; want both jobs of the dead worker pending", c, err)
 			}
-			for _, kind := range job.OrphanKinds {
-				if b.seen[kind] == 0 {
-					t.Errorf("nobody looked for %s", kind)
+			for _, l := range orphanLooks {
+				if b.seen[l.kind] == 0 {
+					t.Errorf("nobody looked for %s", l.kind)
 				}
 			}
 			if b.seen[job.OrphanUnsent] != 1 {

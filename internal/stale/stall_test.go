@@ -13,7 +13,7 @@ import (
 const (
 	// stallAfter is turned on the store's clock, so that no slow machine decides.
 	stallAfter = 10 * time.Minute
-	patience   = 20 * time.Second
+	patience   = time.Minute
 )
 
 // crew is a real store with real workers.
