@@ -242,6 +242,22 @@ func TestHealthNamesWhatWasCut(t *testing.T) {
 
 // The database is frozen, and then killed: health says so at once, though it cannot ask
 // anybody any more, and blames nothing else.
+// A fleet of api, work and dlq-monitor lacks nothing: whoever works checks the books. While
+// nobody does, they are not called well.
+func TestHealthNamesBooksThatNobodyChecks(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "sqlite")
+	s.run("migrate", "up")
+	catalog, err := filepath.Abs("../../examples/catalog.yaml")
+	must(t, err)
+	w := &ward{stack: s, parts: map[string]*process{}, catalog: catalog}
+	_, w.url = s.serve()
+	w.is("nobody looks at anything", http.StatusOK, "degraded", "stale_monitor", "dlq_monitor", "alerts", "books")
+	w.says([]string{"--direct"}, "nobody has checked the books since the beginning", "exit status 0")
+	w.begin("work")
+	w.is("a worker came", http.StatusOK, "degraded", "dlq_monitor", "alerts")
+}
+
 func TestHealthNamesADatabaseThatIsAway(t *testing.T) {
 	t.Parallel()
 	c := dbtest.NewCluster(t)

@@ -127,6 +127,8 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 	w.parts["stale-monitor"].kill() // a worker would have had another beside it
 	w.fails("stale_monitor", "directorybolt stale-monitor", "migrations")
 	w.fails("recovery", "directorybolt stale-monitor")
+	w.sql("DELETE FROM monitor_passes WHERE monitor = 'books'")
+	w.fails("books", "directorybolt work", "migrations")
 }
 
 func TestVerifyNamesADatabaseThatIsAway(t *testing.T) {

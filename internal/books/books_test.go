@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -200,9 +202,127 @@ func (l *ledger) stands(balanced bool) {
 	l.t.Helper()
 	s, err := Stand(l.t.Context(), l, 10*time.Minute)
 	l.must(err)
-	if s.Balanced != balanced || s.Balanced != (len(s.Unbalanced) == 0) || s.CheckedAt.IsZero() {
+	if s.Balanced != balanced || s.Balanced != (len(s.Unbalanced) == 0) || s.CheckedAt.IsZero() || s.Unchecked != "" {
 		l.t.Errorf("the books stand as %+v, want balanced %v", s, balanced)
 	}
+}
+
+// Books at which nobody looked do not balance, whatever is noted.
+func TestBooksThatNobodyChecksDoNotBalance(t *testing.T) {
+	onEach(t, func(l *ledger) {
+		stand := func(what string, balanced bool, unchecked string) {
+			t.Helper()
+			s, err := Stand(t.Context(), l, 10*time.Minute)
+			l.must(err)
+			if s.Balanced != balanced || !strings.HasPrefix(s.Unchecked, unchecked) || (s.Unchecked == "") != (unchecked == "") {
+				l.t.Errorf("%s: balanced %v, unchecked %q; want %v, %q", what, s.Balanced, s.Unchecked, balanced, unchecked)
+			}
+		}
+		stand("never checked", false, "nobody ever checked the books")
+		l.pass(l.monitor(Config{}))
+		stand("just checked", true, "")
+		l.advance(2 * time.Minute)
+		stand("late", true, "")
+		l.advance(time.Minute)
+		stand("two checks missed", true, "nobody has checked the books since 2")
+		l.advance(3 * time.Minute)
+		stand("five checks missed", false, "nobody has checked the books since 2")
+	})
+}
+
+// Neither the walk nor what is touched leads to an order whose event is gone.
+func TestAnOrderThatNothingSaysWasPaidForIsFoundWithinTheHour(t *testing.T) {
+	onEach(t, func(l *ledger) {
+		up := time.Hour
+		m := l.monitor(Config{clock: func() time.Duration { return up }})
+		ids := []job.ID{l.order(), l.order()}
+		unpaid := func(id job.ID) { l.exec("DELETE FROM events WHERE job_id = '" + id.String() + "'") }
+		l.advance(24 * time.Hour)
+		unpaid(ids[0])
+		const cause = "nothing says that it was paid for"
+		if r := l.pass(m); len(r.Noted.Told) != 1 || r.Noted.Told[0].OrderID != ids[0] || r.Noted.Told[0].Cause != cause {
+			l.t.Errorf("at start told of %+v", r.Noted.Told)
+		}
+		unpaid(ids[1])
+		for _, c := range []struct {
+			after time.Duration
+			told  int
+		}{{time.Minute, 0}, {58 * time.Minute, 0}, {2 * time.Minute, 1}} {
+			up += c.after
+			l.advance(c.after)
+			if r := l.pass(m); len(r.Noted.Told) != c.told || len(r.Noted.Gone) != 0 {
+				l.t.Errorf("%s later: %+v", c.after, r.Noted)
+			}
+		}
+	})
+}
+
+// crippled is a store that cannot say what was touched, or cannot judge it.
+type crippled struct {
+	backend
+	touched, unpaid error
+	asked           []int // orders in each question
+}
+
+func (c *crippled) OrdersTouched(ctx context.Context, within time.Duration, after job.ID, limit int) ([]job.ID, error) {
+	if c.touched != nil {
+		return nil, c.touched
+	}
+	return c.backend.OrdersTouched(ctx, within, after, limit)
+}
+
+func (c *crippled) UnpaidOrders(ctx context.Context, limit int) ([]job.ID, error) {
+	if c.unpaid != nil {
+		return nil, c.unpaid
+	}
+	return c.backend.UnpaidOrders(ctx, limit)
+}
+
+func (c *crippled) JudgeOrders(ctx context.Context, orders ...job.ID) ([]job.Finding, error) {
+	c.asked = append(c.asked, len(orders))
+	return c.backend.JudgeOrders(ctx, orders...)
+}
+
+func TestTheWalkGoesOnWhateverBecameOfTheRest(t *testing.T) {
+	onEach(t, func(l *ledger) {
+		c := &crippled{backend: l.backend, touched: errors.New("timeout"), unpaid: errors.New("no time")}
+		m := New(Config{Store: c, Log: quiet})
+		known, id := l.order(), l.order()
+		l.exec("DELETE FROM submissions WHERE order_id = '" + known.String() + "'")
+		r, err := m.Pass(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "timeout") || !strings.Contains(err.Error(), "no time") {
+			l.t.Errorf("the check is good: error %v", err)
+		}
+		if r.Checked != 2 || len(r.Noted.Told) != 1 || r.Noted.Told[0].OrderID != known {
+			l.t.Errorf("walked over %d, told of %+v", r.Checked, r.Noted.Told)
+		}
+		if passes, err := l.MonitorPasses(t.Context()); err != nil || len(passes) != 1 || !passes[0].GoodAt.IsZero() {
+			l.t.Errorf("passes %+v, error %v", passes, err)
+		}
+		l.advance(time.Hour)
+		l.exec("DELETE FROM events WHERE job_id = '" + known.String() + "'") // the walk misses it now, and that proves nothing
+		l.exec("DELETE FROM submissions WHERE order_id = '" + id.String() + "'")
+		if r, _ = m.Pass(t.Context()); len(r.Noted.Told) != 1 || r.Noted.Told[0].OrderID != id || len(r.Noted.Gone) != 0 {
+			l.t.Errorf("told of %+v, over are %+v", r.Noted.Told, r.Noted.Gone)
+		}
+	})
+}
+
+func TestWhatWasTouchedIsJudgedPageByPage(t *testing.T) {
+	onEach(t, func(l *ledger) {
+		c := &crippled{backend: l.backend}
+		m := New(Config{Store: c, Log: quiet, page: 2})
+		var last job.ID
+		for range 2*listedPages + 3 {
+			last = l.order()
+		}
+		l.exec("DELETE FROM submissions WHERE order_id = '" + last.String() + "'")
+		found, few, err := m.touched(t.Context())
+		l.must(err)
+		if few || len(found) != 1 || found[0].OrderID != last || len(c.asked) != listedPages+2 || slices.Max(c.asked) > 2 {
+			l.t.Errorf("found %+v, few %v, in questions of %v", found, few, c.asked)
+		}
+	})
 }
 
 // A monitor that has little time walks a page in each check, and comes round.

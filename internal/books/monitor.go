@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/bootclock"
@@ -23,6 +24,11 @@ const (
 	pageSize = 1000
 	// mostTold is how many unbalanced orders one check takes up.
 	mostTold = 1000
+	// unpaidEvery is how often orders of which nothing says that they were paid for are
+	// looked for: that walks over all jobs.
+	unpaidEvery = time.Hour
+	// unpaidTimeout bounds that look.
+	unpaidTimeout = time.Minute
 )
 
 // Store is what the monitor needs of a store.
@@ -63,6 +69,7 @@ type Monitor struct {
 	failing seldom.Line
 	pass    job.MonitorPass
 	last    job.ID        // the order up to which was walked
+	unpaid  time.Duration // when unpaid orders were last looked for; zero: never
 	seen    time.Duration // when the metrics were told last; zero: never
 }
 
@@ -149,18 +156,17 @@ func (m *Monitor) turn(ctx context.Context) (bool, error) {
 }
 
 // check judges the orders that something touched within three intervals, as one may be
-// missed, those that were found earlier, and some of the rest.
+// missed, those that were found earlier, some of the rest, and once an hour those that
+// nobody paid for. Each part is done whatever became of the others, and what they found
+// is told, but a check of which a part failed is not good.
 func (m *Monitor) check(ctx context.Context, r *Result) error {
-	found, err := m.touched(ctx)
-	if err != nil {
-		return err
-	}
+	found, few, failed := m.touched(ctx)
+	unpaid, err := m.unpaidOrders(ctx)
+	failed = errors.Join(failed, err)
 	walked, err := m.walk(ctx, r)
-	if err != nil {
-		return err
-	}
+	failed = errors.Join(failed, err)
 	known := map[string]bool{}
-	for _, f := range append(found, walked...) {
+	for _, f := range slices.Concat(found, unpaid, walked) {
 		if !known[f.Subject] && len(r.Unbalanced) < mostTold {
 			r.Unbalanced = append(r.Unbalanced, f)
 		}
@@ -169,19 +175,72 @@ func (m *Monitor) check(ctx context.Context, r *Result) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	r.Noted, err = m.Store.NoteFindings(ctx, job.Look{
-		Kind: job.OrphanUnbalanced, Found: r.Unbalanced, Partial: len(known) > len(r.Unbalanced) || len(found) == mostTold,
+		Kind: job.OrphanUnbalanced, Found: r.Unbalanced, Partial: failed != nil || few || len(known) > len(r.Unbalanced),
 		Event: job.EventBooksUnbalanced, Alert: job.AlertBooks,
 	})
 	if err == nil {
 		m.tell(ctx, r.Noted)
 	}
-	return err
+	return errors.Join(failed, err)
 }
 
-func (m *Monitor) touched(ctx context.Context) ([]job.Finding, error) {
+// touched judges what was touched lately and what was found before, page by page; few
+// says that it stopped as there is enough to tell.
+func (m *Monitor) touched(ctx context.Context) (found []job.Finding, few bool, err error) {
+	for last := (job.ID{}); ; {
+		ids, err := m.listed(ctx, last)
+		if err != nil {
+			return found, false, err
+		}
+		for page := range slices.Chunk(ids, m.page) {
+			wrong, err := m.judge(ctx, page)
+			if err != nil {
+				return found, false, err
+			}
+			if found = append(found, wrong...); len(found) >= mostTold {
+				return found, true, nil
+			}
+		}
+		if len(ids) < listedPages*m.page {
+			return found, false, nil
+		}
+		last = ids[len(ids)-1]
+	}
+}
+
+// listedPages is how many pages of touched orders one question lists.
+const listedPages = 10
+
+func (m *Monitor) listed(ctx context.Context, last job.ID) ([]job.ID, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return m.Store.FindOrphans(ctx, job.OrphanUnbalanced, 3*m.Interval, mostTold)
+	return m.Store.OrdersTouched(ctx, 3*m.Interval, last, listedPages*m.page)
+}
+
+func (m *Monitor) judge(ctx context.Context, ids []job.ID) ([]job.Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return m.Store.JudgeOrders(ctx, ids...)
+}
+
+// unpaidOrders finds orders of which nothing says that they were paid for: neither the
+// walk nor what is touched leads to them. It looks when it never did, and once an hour.
+func (m *Monitor) unpaidOrders(ctx context.Context) ([]job.Finding, error) {
+	now := m.clock()
+	if m.unpaid > 0 && now-m.unpaid < unpaidEvery {
+		return nil, nil
+	}
+	listing, cancel := context.WithTimeout(ctx, unpaidTimeout)
+	defer cancel()
+	ids, err := m.Store.UnpaidOrders(listing, mostTold)
+	if err != nil {
+		return nil, err
+	}
+	found, err := m.judge(ctx, ids)
+	if err == nil {
+		m.unpaid = now
+	}
+	return found, err
 }
 
 // walk goes on over all orders from where the last walk ended, from the beginning when it

@@ -57,7 +57,7 @@ func (allCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		p.services = append(p.services, alerting...)
-		p.services = append(p.services, letters.Run, h.bookkeeper(s).Run, retention(s, job.Retention{Finished: h.config.Retention()}, h.log))
+		p.services = append(p.services, letters.Run, retention(s, job.Retention{Finished: h.config.Retention()}, h.log))
 		limits, err := h.limits(ctx, s)
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ type staleMonitorCmd struct{}
 func (staleMonitorCmd) Help() string {
 	return "It retires workers whose lease is over and gives their jobs back, and it takes jobs that make no progress from " +
 		"workers that live. Any number of them may run: the work is done once. `all` and `work` run the same monitor beside their worker, " +
-		"so that a fleet is never without one; run it alone where it shall outlive every worker. It also checks the books every minute, and sends alerts to the channels that are set, so that " +
+		"so that a fleet is never without one; run it alone where it shall outlive every worker. It also checks the books every minute, as they do, and sends alerts to the channels that are set, so that " +
 		"the end of the dead letter monitor is told of.\n\n" +
 		examples("DATABASE_URL=postgres://… directorybolt stale-monitor")
 }

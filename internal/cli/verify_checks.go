@@ -17,6 +17,7 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/api"
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/books"
 	"github.com/directorybolt/directorybolt/internal/drill"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/submit"
@@ -50,7 +51,7 @@ func (v *verification) checks() []verify.Check {
 		{Name: "dead_letter", Title: "a dead letter reaches people and is redriven", Within: 4 * time.Minute, Run: v.deadLetter},
 		{Name: "dlq_monitor", Title: "a dead letter monitor looks on time and closes what is redriven", Within: 4 * time.Minute, Run: v.dlqMonitor},
 		{Name: "recovery", Title: "the job of a killed worker is taken back", Within: 5 * time.Minute, Run: v.recovery},
-		{Name: "books", Title: "the sums add up", Cheap: true, Run: v.books},
+		{Name: "books", Title: "the books are checked, and the sums add up", Cheap: true, Run: v.books},
 	}
 }
 
@@ -490,18 +491,15 @@ func (v *verification) books(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	all, err := s.Findings(ctx)
+	stand, err := books.Stand(ctx, s, v.house.config.StallAfter())
 	if err != nil {
 		return "", err
 	}
-	var wrong []job.Finding
-	for _, f := range all {
-		if f.Kind == job.OrphanUnbalanced {
-			wrong = append(wrong, f)
-		}
+	switch {
+	case len(stand.Unbalanced) > 0:
+		return "", verify.Failed("run: directorybolt stale list", "%s", stand.Unbalanced[0].Text())
+	case stand.Unchecked != "":
+		return "", verify.Failed(startWorker, "%s", stand.Unchecked)
 	}
-	if len(wrong) > 0 {
-		return "", verify.Failed("run: directorybolt stale list", "%s", wrong[0].Text())
-	}
-	return "nothing noted", nil
+	return fmt.Sprintf("nothing noted, last check %s ago", span(stand.At.Sub(stand.CheckedAt))), nil
 }

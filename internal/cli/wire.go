@@ -269,7 +269,7 @@ func (h house) backoff() backoff.Policy {
 }
 
 // process wires the worker with its handlers, the queue that wakes it, if there is one,
-// and the stale monitor.
+// the stale monitor, and the monitor of the books.
 func (h house) process(ctx context.Context, s backend, catalog *directory.Catalog) (*process, error) {
 	client := h.webClient()
 	engine, err := submit.New(h.submitting(s, catalog, client))
@@ -286,7 +286,7 @@ func (h house) process(ctx context.Context, s backend, catalog *directory.Catalo
 		return nil, err
 	}
 	monitor := h.monitor(s)
-	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.lookout(s).Run, h.tracer.Run), close: client.Close}, nil
+	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.bookkeeper(s).Run, h.lookout(s).Run, h.tracer.Run), close: client.Close}, nil
 }
 
 // evidence is where the proofs of this machine's workers are.
@@ -355,7 +355,7 @@ func (h house) monitor(s backend) *stale.Monitor {
 	})
 }
 
-// bookkeeper is the monitor of the books.
+// bookkeeper is the monitor of the books, as every process that has one runs it: they take turns.
 func (h house) bookkeeper(s backend) *books.Monitor {
 	return books.New(books.Config{Store: s, Stall: h.config.StallAfter(), Log: h.log, Metrics: h.metrics})
 }

@@ -26,7 +26,7 @@ func (h house) health(ctx context.Context, s backend, limits *limits) (*health.M
 		},
 	}
 	if limits != nil {
-		i.Limiter = limits.limiter.Stats
+		i.Limiter, i.Begun = limits.limiter.Stats, time.Now() // who has limits serves
 	}
 	channels, err := h.notifiers()
 	if err != nil {

@@ -67,7 +67,7 @@ type Figures struct {
 	CompletedToday   int64 // up to a minute late
 	Stale            int64 // running jobs that recovery takes, or is about to
 	DLQDepth         int64
-	ValueAtRiskCents int64   // of dead letters, stale jobs, and jobs that wait for too long
+	ValueAtRiskCents int64   // as the books have it: stuck, failed and undecided, or due for long
 	SlotsLive        int64   // jobs that live workers run at once
 	DuePerSlot       float64 // due jobs for each live slot; without any, for one
 }

@@ -47,6 +47,7 @@ type Store interface {
 	MonitorPasses(ctx context.Context) ([]job.MonitorPass, error)
 	LetterDepth(ctx context.Context) (job.LetterDepth, error)
 	Stale(ctx context.Context, threshold time.Duration, limit int) ([]job.StaleJob, error)
+	AtRisk(ctx context.Context, stall time.Duration) (job.Risk, error)
 	Rollups(ctx context.Context, name string, from, to time.Time) ([]job.Rollup, error)
 	Backlogs(ctx context.Context) ([]alert.Backlog, error)
 }
@@ -59,6 +60,7 @@ type Installation struct {
 	Limiter    func() ratelimit.Stats                         // nil: this process has none
 	Channels   []string                                       // alert channels that are set; none: whatever the store knows of
 	StallAfter time.Duration                                  // no progress for so long is stale
+	Begun      time.Time                                      // when this process began to serve; zero: it does not
 }
 
 // Checks are those of an installation, in the order in which people read them.
@@ -359,7 +361,36 @@ func (i Installation) books(ctx context.Context) (Finding, error) {
 	if n > 1 {
 		f.Detail += fmt.Sprintf(", and %d more", n-1)
 	}
-	return f, nil
+	return f, i.checked(ctx, &f)
+}
+
+// checked looks whether anybody checks the books: what nobody looked at may be wrong.
+func (i Installation) checked(ctx context.Context, f *Finding) error {
+	now, err := i.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	passes, err := i.Store.MonitorPasses(ctx)
+	if err != nil {
+		return err
+	}
+	const remedy = "a process that checks the books must run: work, all or stale-monitor; its log says what it met"
+	w := watchersOf(passes, job.MonitorBooks)
+	detail := "nobody has checked the books since " + w.since()
+	if w.last.Error != "" {
+		detail += ": " + w.last.Error
+	}
+	switch {
+	case w.goodAt.IsZero(), w.missed(gone, now):
+		if time.Since(i.Begun) < handover { // who began with us is about to
+			f.Worse(Degraded, "the books are not checked yet", remedy)
+			return nil
+		}
+		f.Worse(Down, detail, remedy)
+	case w.missed(missed, now):
+		f.Worse(Degraded, detail, remedy)
+	}
+	return nil
 }
 
 // Measure counts what the figures are.
@@ -383,21 +414,17 @@ func (i Installation) Measure(ctx context.Context) (f Figures, err error) {
 	for _, j := range stale {
 		if !j.Canary {
 			f.Stale++
-			f.ValueAtRiskCents += j.ValueCents
 		}
 	}
 	letters, err := i.Store.LetterDepth(ctx)
 	if err != nil {
 		return f, err
 	}
-	unclaimed, err := i.Store.FindOrphans(ctx, job.OrphanUnclaimed, late, 100)
+	risk, err := i.Store.AtRisk(ctx, i.StallAfter)
 	if err != nil {
 		return f, err
 	}
-	for _, u := range unclaimed {
-		f.ValueAtRiskCents += u.ValueCents
-	}
-	f.DLQDepth, f.ValueAtRiskCents = letters.Open, f.ValueAtRiskCents+letters.ValueCents
+	f.DLQDepth, f.ValueAtRiskCents = letters.Open, risk.Total().ValueCents
 	workers, err := i.Store.Workers(ctx, 0)
 	if err != nil {
 		return f, err

@@ -26,6 +26,7 @@ type facts struct {
 	passes   []job.MonitorPass
 	depth    job.LetterDepth
 	stale    []job.StaleJob
+	risk     job.Risk
 	done     []job.Rollup
 	backlogs []alert.Backlog
 
@@ -33,6 +34,7 @@ type facts struct {
 	queue    error
 	limits   ratelimit.Stats
 	channels []string
+	begun    time.Time
 }
 
 func (f *facts) Ping(context.Context) error                    { return nil }
@@ -51,6 +53,7 @@ func (f *facts) LetterDepth(context.Context) (job.LetterDepth, error)     { retu
 func (f *facts) Stale(context.Context, time.Duration, int) ([]job.StaleJob, error) {
 	return f.stale, nil
 }
+func (f *facts) AtRisk(context.Context, time.Duration) (job.Risk, error) { return f.risk, nil }
 func (f *facts) Rollups(context.Context, string, time.Time, time.Time) ([]job.Rollup, error) {
 	return f.done, nil
 }
@@ -60,7 +63,7 @@ func (f *facts) installation() health.Installation {
 	return health.Installation{
 		Store: f, Pending: func(context.Context) ([]string, error) { return f.pending, nil },
 		Queue:   func(context.Context) (queue.Depth, error) { return queue.Depth{Visible: 3}, f.queue },
-		Limiter: func() ratelimit.Stats { return f.limits }, Channels: f.channels, StallAfter: 10 * time.Minute,
+		Limiter: func() ratelimit.Stats { return f.limits }, Channels: f.channels, StallAfter: 10 * time.Minute, Begun: f.begun,
 	}
 }
 
@@ -74,7 +77,7 @@ func well() *facts {
 		now:      now,
 		load:     job.Load{At: now},
 		workers:  []job.Worker{{ID: job.NewID(), Capacity: 10, LeaseUntil: now.Add(time.Second)}},
-		passes:   []job.MonitorPass{pass(job.MonitorStale, 5*time.Second, 4*time.Second), pass(job.MonitorDLQ, 5*time.Minute, 4*time.Minute), pass(job.MonitorDLQLook, 0, 4*time.Minute)},
+		passes:   []job.MonitorPass{pass(job.MonitorStale, 5*time.Second, 4*time.Second), pass(job.MonitorDLQ, 5*time.Minute, 4*time.Minute), pass(job.MonitorDLQLook, 0, 4*time.Minute), pass(job.MonitorBooks, time.Minute, time.Minute)},
 		backlogs: []alert.Backlog{{Channel: alert.Channel{Name: "slack", Target: "x", GoodAt: now}}},
 		orphans:  map[string][]job.Finding{},
 	}
@@ -164,6 +167,21 @@ func TestEachFaultIsNamed(t *testing.T) {
 		{"sums that do not add up", func(f *facts) {
 			f.findings = []job.Finding{{Kind: job.OrphanUnbalanced, Subject: "a", Cause: "50 ≠ 49"}, {Kind: job.OrphanUnbalanced, Subject: "b"}}
 		}, health.Books, health.Down, health.Troubled, "50 ≠ 49, and 1 more"},
+		{"books that nobody ever checked", func(f *facts) { f.passes = f.passes[:3] }, health.Books, health.Down, health.Troubled, "nobody has checked the books since the beginning"},
+		{"books not checked yet", func(f *facts) { f.passes, f.begun = f.passes[:3], time.Now() }, health.Books, health.Degraded, health.Troubled, "the books are not checked yet"},
+		{"books that a process of before checked last", func(f *facts) {
+			f.passes[3].GoodAt, f.begun = f.now.Add(-time.Hour), time.Now()
+		}, health.Books, health.Degraded, health.Troubled, "the books are not checked yet"},
+		{what: "a check that is late", fault: passed(3, 124*time.Second), verdict: health.Healthy},
+		{"two checks missed", passed(3, 126*time.Second), health.Books, health.Degraded, health.Troubled, "nobody has checked the books since 2026-11-26 09:57:54Z"},
+		{"five checks missed", passed(3, 306*time.Second), health.Books, health.Down, health.Troubled, "nobody has checked the books since"},
+		{"checks that fail", func(f *facts) {
+			f.passes[3].GoodAt, f.passes[3].Error = f.now.Add(-time.Hour), "no such table"
+		}, health.Books, health.Down, health.Troubled, "no such table"},
+		{what: "another process checked", fault: func(f *facts) {
+			f.passes[3].GoodAt, f.passes[3].Error = f.now.Add(-time.Hour), "no such table"
+			f.passes = append(f.passes, job.MonitorPass{Monitor: job.MonitorBooks, At: f.now.Add(-2 * time.Minute), GoodAt: f.now.Add(-2 * time.Minute), Every: time.Minute})
+		}, verdict: health.Healthy},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			f := well()
@@ -208,13 +226,14 @@ func TestFiguresOfTheWhole(t *testing.T) {
 	f.stale = []job.StaleJob{{ValueCents: 100}, {ValueCents: 1000, Canary: true}}
 	f.depth = job.LetterDepth{Open: 3, ValueCents: 10_000}
 	orphan(job.OrphanUnclaimed, "order", job.UnclaimedNoWorker, time.Hour)(f)
+	f.risk = job.Risk{Stuck: job.Sum{Count: 1, ValueCents: 100}, Failed: job.Sum{Count: 2, ValueCents: 10_000}, Late: job.Sum{Count: 4, ValueCents: 59_600}}
 	f.workers = append(f.workers, job.Worker{Capacity: 6, LeaseUntil: f.now.Add(time.Minute)}, job.Worker{Capacity: 50, LeaseUntil: f.now.Add(-time.Minute)})
 	got, err := f.installation().Measure(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := health.Figures{
-		Load: f.load, CompletedToday: 6, Stale: 1, DLQDepth: 3, ValueAtRiskCents: 100 + 10_000 + 14_900, SlotsLive: 16, DuePerSlot: 2.5,
+		Load: f.load, CompletedToday: 6, Stale: 1, DLQDepth: 3, ValueAtRiskCents: 100 + 10_000 + 59_600, SlotsLive: 16, DuePerSlot: 2.5,
 	}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)

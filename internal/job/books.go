@@ -17,6 +17,10 @@ type Books interface {
 	// moment: findings of kind [OrphanUnbalanced]. One that was archived meanwhile is none.
 	JudgeOrders(ctx context.Context, orders ...ID) ([]Finding, error)
 
+	// OrdersTouched lists up to limit orders that an event touched within a time from now,
+	// and those whose books did not balance when last noted, with ids above after, lowest first.
+	OrdersTouched(ctx context.Context, within time.Duration, after ID, limit int) ([]ID, error)
+
 	// UnpaidOrders lists up to limit orders of which nothing says that they were paid for.
 	// It walks all jobs.
 	UnpaidOrders(ctx context.Context, limit int) ([]ID, error)
@@ -106,8 +110,9 @@ type Saved struct {
 // Balance is how the books stand now, as far as that costs little to say.
 type Balance struct {
 	At         time.Time `json:"at"`
-	Balanced   bool      `json:"balanced"`             // no order is known whose books do not balance
+	Balanced   bool      `json:"balanced"`             // somebody checks, and no order is known whose books do not balance
 	CheckedAt  time.Time `json:"checked_at,omitzero"`  // end of the latest good check; missing: there was none
+	Unchecked  string    `json:"unchecked,omitempty"`  // why that was too long ago to rely on; missing: it was not
 	Unbalanced []Finding `json:"unbalanced,omitempty"` // as the latest check found them
 	AtRisk     Risk      `json:"at_risk"`
 	Protected  Saved     `json:"protected"`

@@ -17,6 +17,10 @@ type Figures interface {
 	// CountEvents counts events of these types in [from, to). A type that did not occur is
 	// left out.
 	CountEvents(ctx context.Context, from, to time.Time, types ...string) (map[string]int64, error)
+
+	// JobsFailed counts the jobs that failed for good in [from, to) and were not completed
+	// in it, each once, however often it failed; those of the kinds without are left out.
+	JobsFailed(ctx context.Context, from, to time.Time, without ...string) (int64, error)
 }
 
 // Completion is an order that was completed.

@@ -165,8 +165,7 @@ func (m maker) jobs() error {
 	for _, kind := range noJobs {
 		delete(completed, kind)
 	}
-	events, err := m.events(job.EventJobFailed)
-	failed := events[job.EventJobFailed]
+	failed, err := m.s.JobsFailed(m.ctx, m.r.Period.From, m.r.Period.To, noJobs...)
 	m.r.Jobs = Jobs{Completed: total(completed), Failed: failed, Share: share(total(completed), total(completed)+failed)}
 	return err
 }

@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -13,20 +13,28 @@ import (
 
 // findUnbalanced judges the orders that were touched lately, or noted before.
 func (s *Store) findUnbalanced(ctx context.Context, what string, after time.Duration, limit int) (found []job.Finding, err error) {
-	touched, err := all(ctx, s, what, "TouchedOrders", scanID, micros(after))
-	if err != nil {
-		return nil, err
-	}
-	for batch := range slices.Chunk(touched, store.JudgeBatch) {
-		wrong, err := s.JudgeOrders(ctx, batch...)
+	for last := (uuid.UUID{}); ; {
+		touched, err := s.OrdersTouched(ctx, after, last, store.JudgeBatch)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+		wrong, err := s.JudgeOrders(ctx, touched...)
 		if err != nil {
 			return nil, err
 		}
 		if found = append(found, wrong...); len(found) >= limit {
 			return found[:limit], nil
 		}
+		if len(touched) < store.JudgeBatch {
+			return found, nil
+		}
+		last = touched[len(touched)-1]
 	}
-	return found, nil
+}
+
+// OrdersTouched lists orders that were touched lately, or noted before.
+func (s *Store) OrdersTouched(ctx context.Context, within time.Duration, after uuid.UUID, limit int) ([]uuid.UUID, error) {
+	return all(ctx, s, "list touched orders", "OrdersTouched", scanID, micros(within), [16]byte(after), limit)
 }
 
 // OrdersPaid lists orders that were paid for.

@@ -42,6 +42,11 @@ func (s *Store) CountEvents(ctx context.Context, from, to time.Time, types ...st
 	return counts, err
 }
 
+// JobsFailed counts jobs that failed for good.
+func (s *Store) JobsFailed(ctx context.Context, from, to time.Time, without ...string) (int64, error) {
+	return one(ctx, s, "count failed jobs", "JobsFailed", pgx.RowTo[int64], from, to, append([]string{}, without...))
+}
+
 // AlertsDelivered tells how punctually people were told.
 func (s *Store) AlertsDelivered(ctx context.Context, from, to time.Time, late time.Duration) (alert.Punctuality, error) {
 	return one(ctx, s, "count delivered alerts", "AlertsDelivered", func(row pgx.CollectableRow) (p alert.Punctuality, err error) {

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -11,22 +10,34 @@ import (
 	"github.com/google/uuid"
 )
 
-// findUnbalanced judges the orders that were touched since, or noted before.
-func (s *Store) findUnbalanced(ctx context.Context, since int64, limit int) (found []job.Finding, err error) {
-	touched, err := all(s.read(ctx), scanID, q.TouchedOrders, since)
-	if err != nil {
-		return nil, fmt.Errorf("find orphans of kind %s: %w", job.OrphanUnbalanced, s.explain(err))
-	}
-	for batch := range slices.Chunk(touched, store.JudgeBatch) {
-		wrong, err := s.JudgeOrders(ctx, batch...)
+// findUnbalanced judges the orders that were touched lately, or noted before.
+func (s *Store) findUnbalanced(ctx context.Context, within time.Duration, limit int) (found []job.Finding, err error) {
+	for last := (uuid.UUID{}); ; {
+		touched, err := s.OrdersTouched(ctx, within, last, store.JudgeBatch)
+		if err != nil {
+			return nil, fmt.Errorf("find orphans of kind %s: %w", job.OrphanUnbalanced, err)
+		}
+		wrong, err := s.JudgeOrders(ctx, touched...)
 		if err != nil {
 			return nil, err
 		}
 		if found = append(found, wrong...); len(found) >= limit {
 			return found[:limit], nil
 		}
+		if len(touched) < store.JudgeBatch {
+			return found, nil
+		}
+		last = touched[len(touched)-1]
 	}
-	return found, nil
+}
+
+// OrdersTouched implements [job.Books].
+func (s *Store) OrdersTouched(ctx context.Context, within time.Duration, after uuid.UUID, limit int) ([]uuid.UUID, error) {
+	ids, err := all(s.read(ctx), scanID, q.OrdersTouched, s.clock().UnixMicro()-within.Microseconds(), after.String(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list touched orders: %w", s.explain(err))
+	}
+	return ids, nil
 }
 
 // OrdersPaid implements [job.Books].

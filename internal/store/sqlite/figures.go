@@ -55,6 +55,19 @@ func (s *Store) CountEvents(ctx context.Context, from, to time.Time, types ...st
 	return counts, nil
 }
 
+// JobsFailed implements [job.Figures].
+func (s *Store) JobsFailed(ctx context.Context, from, to time.Time, without ...string) (int64, error) {
+	n, err := one(s.read(ctx), func(r row) (n int64, err error) {
+		err = r.Scan(&n)
+		return n, err
+	},
+		q.JobsFailed, from.UnixMicro(), to.UnixMicro(), list(append([]string{}, without...)))
+	if err != nil {
+		return 0, fmt.Errorf("count failed jobs: %w", s.explain(err))
+	}
+	return n, nil
+}
+
 // AlertsDelivered implements [alert.Reader].
 func (s *Store) AlertsDelivered(ctx context.Context, from, to time.Time, late time.Duration) (alert.Punctuality, error) {
 	p, err := one(s.read(ctx), func(r row) (p alert.Punctuality, err error) {

@@ -31,7 +31,7 @@ func (s *Store) FindOrphans(ctx context.Context, kind string, after time.Duratio
 	}
 	now := s.clock().UnixMicro()
 	if kind == job.OrphanUnbalanced {
-		return s.findUnbalanced(ctx, now-after.Microseconds(), limit)
+		return s.findUnbalanced(ctx, after, limit)
 	}
 	found, err := all(s.read(ctx), scanOrphan(kind), finders[kind], now, now-after.Microseconds(), limit)
 	if err != nil {

@@ -8,7 +8,7 @@ type statements struct {
 	UnreadNotices, LatestAlerts, DueAlerts, GetAlert, SaveAlert, ListAlerts, CountUnresolved string
 	CountUnresolvedInLane, PendingAlerts, PruneAlerts                                        string
 	// books.sql
-	TouchedOrders, OrdersPaid, JudgeOrders, UnpaidOrders, Account, AtRisk, Protected string
+	OrdersTouched, OrdersPaid, JudgeOrders, UnpaidOrders, Account, AtRisk, Protected string
 	// canaries.sql
 	Arrive, ListArrivals, PruneArrivals string
 	// customers.sql
@@ -22,7 +22,7 @@ type statements struct {
 	// events.sql
 	RecordEvents, JobEvents, PruneJobEvents, PruneEvents string
 	// figures.sql
-	OrdersPlaced, OrdersCompleted, CountEvents string
+	OrdersPlaced, OrdersCompleted, CountEvents, JobsFailed string
 	// findings.sql
 	FindUnknownOwners, FindUnclaimed, FindUnsent, FindHintsWithoutJob, FindJobsWithoutHint, FindUndecided string
 	RetireUnknownOwners, DropHints, HintAgain, EndUndecided                                               string

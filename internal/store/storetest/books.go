@@ -71,6 +71,8 @@ func changedByHand(b *bed) {
 	spoil(unpaid.ID, "nothing says that it was paid for", "DELETE FROM events WHERE job_id = '%s' AND type = 'order.created'", unpaid.ID)
 	cheap := b.running(order())
 	spoil(cheap.ID, "14900 cents were paid, and the order says 1", "UPDATE jobs SET value_cents = 1 WHERE id = '%s'", cheap.ID)
+	blank := b.running(order())
+	spoil(blank.ID, "no cents were paid, and the order says 14900", "UPDATE events SET detail = '{}' WHERE job_id = '%s' AND type = 'order.created'", blank.ID)
 	lost := b.finishedOrder("lost", "alpha", "beta")
 	spoil(lost.ID, "quota 2, submissions 1, replaced 0, shortfall 0", "DELETE FROM submissions WHERE order_id = '%s' AND directory = 'beta'", lost.ID)
 	open := b.finishedOrder("open", "alpha", "beta")
@@ -85,6 +87,20 @@ func changedByHand(b *bed) {
 	few, err := b.Store.FindOrphans(b.ctx, job.OrphanUnbalanced, time.Hour, 2)
 	b.must(err)
 	b.equal("found of a few", len(few), 2)
+	var touched []job.ID
+	for last := (job.ID{}); ; last = touched[len(touched)-1] {
+		ids, err := b.Store.OrdersTouched(b.ctx, time.Hour, last, 2)
+		b.must(err)
+		if touched = append(touched, ids...); len(ids) < 2 {
+			break
+		}
+	}
+	slices.SortFunc(ids, func(a, c job.ID) int { return slices.Compare(a[:], c[:]) })
+	b.equal("touched lately, page by page", touched, ids)
+	b.Advance(time.Hour)
+	touched, err = b.Store.OrdersTouched(b.ctx, time.Hour, job.ID{}, 100)
+	b.must(err)
+	b.equal("touched since then", len(touched), 0)
 	orphans, err := b.Store.UnpaidOrders(b.ctx, 10)
 	b.must(err)
 	b.equal("unpaid", orphans, []job.ID{unpaid.ID})

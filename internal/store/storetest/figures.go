@@ -52,14 +52,32 @@ func eventsOfATime(b *bed) {
 	canary := order()
 	canary.Canary = true
 	b.dead(canary, "no")
+	again := b.dead(order(), "no")
+	b.must(b.Store.Redrive(b.ctx, again, staff))
+	w := b.worker()
+	_, err := b.Store.Fail(b.ctx, leaseOf(b.claimOne(w)), job.Failure{Cause: "no", Class: job.ClassPermanent, Permanent: true})
+	b.must(err)
+	mended := b.dead(order(), "no")
+	b.must(b.Store.Redrive(b.ctx, mended, staff))
+	b.complete(leaseOf(b.claimOne(w)))
+	b.dead(job.Spec{Kind: job.KindNoop}, "no")
 	b.must(b.Store.Tell(b.ctx, job.Event{Type: job.EventStormOpened}, nil))
 	b.Advance(time.Second)
 	counts, err := b.Store.CountEvents(b.ctx, from, b.now(), job.EventJobFailed, job.EventStormOpened, job.EventStormClosed)
 	b.must(err)
-	b.equal("events", counts, map[string]int64{job.EventJobFailed: 2, job.EventStormOpened: 1})
+	b.equal("events", counts, map[string]int64{job.EventJobFailed: 6, job.EventStormOpened: 1})
 	counts, err = b.Store.CountEvents(b.ctx, from.Add(-time.Hour), from, job.EventJobFailed)
 	b.must(err)
 	b.equal("events before", counts, map[string]int64{})
+	failed := func(from, to time.Time, without ...string) int64 {
+		b.Helper()
+		n, err := b.Store.JobsFailed(b.ctx, from, to, without...)
+		b.must(err)
+		return n
+	}
+	b.equal("jobs that failed", failed(from, b.now()), int64(4))
+	b.equal("without noops", failed(from, b.now(), job.KindCanary, job.KindNoop), int64(3))
+	b.equal("jobs that failed before", failed(from.Add(-time.Hour), from), int64(0))
 }
 
 func punctuality(b *bed) {

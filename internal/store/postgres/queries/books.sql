@@ -1,15 +1,17 @@
 -- Statements on the books: what was paid for, and where it is. Canaries carry no money
 -- and are in no sum, but their orders must balance like any other.
 
--- name: TouchedOrders
+-- name: OrdersTouched
 -- Orders that an event touched since $1 microseconds, and those noted before.
 SELECT order_id
   FROM events
- WHERE at > statement_timestamp() - $1::bigint * interval '1 microsecond' AND order_id IS NOT NULL
+ WHERE at > statement_timestamp() - $1::bigint * interval '1 microsecond' AND order_id > $2
  UNION
 SELECT order_id
   FROM findings
- WHERE kind = 'unbalanced' AND order_id IS NOT NULL;
+ WHERE kind = 'unbalanced' AND order_id > $2
+ ORDER BY order_id
+ LIMIT $3;
 
 -- name: OrdersPaid
 SELECT job_id
@@ -42,7 +44,8 @@ SELECT asked.id::text, why.cause, why.cause, coalesce(j.finished_at, j.created_a
                WHEN j.id IS NULL AND paid.at IS NULL THEN NULL
                WHEN j.id IS NULL THEN format('%s cents were paid, and there is no such order', paid.cents)
                WHEN paid.at IS NULL THEN 'nothing says that it was paid for'
-               WHEN paid.cents <> j.value_cents THEN format('%s cents were paid, and the order says %s', paid.cents, j.value_cents)
+               WHEN paid.cents IS DISTINCT FROM j.value_cents
+               THEN format('%s cents were paid, and the order says %s', coalesce(paid.cents::text, 'no'), j.value_cents)
                WHEN j.quota IS NOT NULL AND (j.shortfall IS NOT NULL OR j.state || '' = 'completed')
                 AND j.quota <> sums.all - sums.replaced + coalesce(j.shortfall, 0)
                THEN format('quota %s, submissions %s, replaced %s, shortfall %s', j.quota, sums.all, sums.replaced, coalesce(j.shortfall, 0))

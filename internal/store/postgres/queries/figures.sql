@@ -19,3 +19,10 @@ SELECT e.type, count(*)
  WHERE e.at >= $1 AND e.at < $2 AND e.type = ANY ($3::text[])
    AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = e.job_id AND j.canary)
  GROUP BY e.type;
+
+-- name: JobsFailed
+SELECT count(DISTINCT e.job_id)
+  FROM events e
+ WHERE e.at >= $1 AND e.at < $2 AND e.type = 'job.failed'
+   AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = e.job_id AND (j.canary OR j.kind = ANY ($3::text[])))
+   AND NOT EXISTS (SELECT FROM events c WHERE c.job_id = e.job_id AND c.at >= $1 AND c.at < $2 AND c.type = 'job.completed');

@@ -1,11 +1,13 @@
 -- Statements on the books: what was paid for, and where it is. Canaries carry no money
 -- and are in no sum, but their orders must balance like any other.
 
--- name: TouchedOrders
+-- name: OrdersTouched
 -- Orders that an event touched since ?1, and those noted before.
-SELECT order_id FROM events INDEXED BY events_by_time WHERE at > ?1 AND order_id IS NOT NULL
+SELECT order_id FROM events INDEXED BY events_by_time WHERE at > ?1 AND order_id > ?2
  UNION
-SELECT order_id FROM findings WHERE kind = 'unbalanced' AND order_id IS NOT NULL;
+SELECT order_id FROM findings WHERE kind = 'unbalanced' AND order_id > ?2
+ ORDER BY order_id
+ LIMIT ?3;
 
 -- name: OrdersPaid
 SELECT job_id
@@ -35,7 +37,7 @@ judged AS (
                WHEN there IS NULL AND paid IS NULL THEN NULL
                WHEN there IS NULL THEN format('%d cents were paid, and there is no such order', cents)
                WHEN paid IS NULL THEN 'nothing says that it was paid for'
-               WHEN cents <> value_cents THEN format('%d cents were paid, and the order says %d', cents, value_cents)
+               WHEN cents IS NOT value_cents THEN format('%s cents were paid, and the order says %d', coalesce(cents, 'no'), value_cents)
                WHEN quota IS NOT NULL AND (shortfall IS NOT NULL OR state = 'completed') AND quota <> listed - replaced + coalesce(shortfall, 0)
                THEN format('quota %d, submissions %d, replaced %d, shortfall %d', quota, listed, replaced, coalesce(shortfall, 0))
                WHEN state = 'completed' AND open > 0 THEN format('completed, and directories not done: %d', open)

@@ -19,3 +19,10 @@ SELECT e.type, count(*)
  WHERE e.at >= ?1 AND e.at < ?2 AND e.type IN (SELECT value FROM json_each(?3))
    AND NOT EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = e.job_id AND j.canary)
  GROUP BY e.type;
+
+-- name: JobsFailed
+SELECT count(DISTINCT e.job_id)
+  FROM events AS e INDEXED BY events_by_time
+ WHERE e.at >= ?1 AND e.at < ?2 AND e.type = 'job.failed'
+   AND NOT EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = e.job_id AND (j.canary OR j.kind IN (SELECT value FROM json_each(?3))))
+   AND NOT EXISTS (SELECT 1 FROM events AS c WHERE c.job_id = e.job_id AND c.at >= ?1 AND c.at < ?2 AND c.type = 'job.completed');
