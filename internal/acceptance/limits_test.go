@@ -290,16 +290,17 @@ func TestAHammerOnFourProcessesPassesExactlyTheLimit(t *testing.T) {
 		for _, kills := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, kills %v", dialect, kills), func(t *testing.T) {
 				s := limitedStack(t, dialect, fmt.Sprintf("public=%d/%s", limit, window), unhurried)
+				var victim *process
+				var urls []string
+				for range 4 {
+					p, url := s.serve()
+					victim, urls = p, append(urls, url)
+				}
 				var all sync.WaitGroup
 				ctx, stop := context.WithTimeout(t.Context(), windows*window+window/2)
 				defer stop()
-				var victim *process
-				for range 4 {
-					p, url := s.serve()
-					victim = p
-					for c := range 32 {
-						all.Go(func() { hammer(t, ctx, url, c) })
-					}
+				for c := range 4 * 32 {
+					all.Go(func() { hammer(t, ctx, urls[c%4], c/4) })
 				}
 				if kills {
 					time.AfterFunc(windows*window/2, victim.kill)

@@ -42,6 +42,10 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
 	}
+	// Nobody is accepted from here on, and whoever was is known to the server: one that is
+	// accepted while it shuts down may be dropped without an answer.
+	_ = ln.Close()
+	<-served
 	// The end has come already; closing in order needs time of its own.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
@@ -49,7 +53,6 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.Close()
 	}
-	<-served
 	return err
 }
 
