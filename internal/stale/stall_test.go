@@ -3,6 +3,7 @@ package stale
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,14 +99,14 @@ func TestAHangingHandlerLosesItsJobToAnotherWorker(t *testing.T) {
 	c := newCrew(t)
 	id := c.place()
 	began, again, told := make(chan job.Attempt, 1), make(chan job.Attempt, 1), make(chan error, 1)
+	taken := make(chan struct{}) // until then its slot is not free to take the job once more
+	free := sync.OnceFunc(func() { close(taken) })
+	defer free()
 	c.pool(1, func(ctx context.Context, a job.Attempt) error {
-		if a.Job.Crashes > 0 { // on a busy machine it is free again before the other looked
-			again <- a
-			return nil
-		}
 		began <- a
 		<-ctx.Done()
 		told <- context.Cause(ctx)
+		<-taken
 		return ctx.Err()
 	})
 	first := arrives(t, "the first attempt", began)
@@ -119,6 +120,7 @@ func TestAHangingHandlerLosesItsJobToAnotherWorker(t *testing.T) {
 	c.watch(1)
 
 	second := arrives(t, "the second attempt", again)
+	free()
 	if second.Job.Fence != first.Job.Fence+1 || second.Job.Crashes != 1 {
 		t.Errorf("fence %d and %d crashes, want one more than %d and 1", second.Job.Fence, second.Job.Crashes, first.Job.Fence)
 	}
