@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -223,12 +222,6 @@ func (l *load) request(method, path string, body []byte, idempotencyKey string, 
 	}
 	l.asked.Add(1)
 	res, err := web.Do(r)
-	if errors.Is(err, io.EOF) && method == http.MethodGet {
-		// A connection that was opened and not used yet may be closed under the request; who
-		// asks for something safe asks again (RFC 9110, 9.2.2).
-		l.t.Logf("%s %s: asked again after %v", method, path, err)
-		res, err = web.Do(r)
-	}
 	if err != nil {
 		l.fault("%s %s: %v", method, path, err)
 		return
