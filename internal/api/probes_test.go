@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -124,4 +125,47 @@ func get(h http.Handler, method, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
 	return w
+}
+
+// TestWhoHadConnectedIsAnswered asks on a connection that was accepted before the end, and
+// has said nothing until then.
+func TestWhoHadConnectedIsAnswered(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- api.Serve(ctx, ln, api.New(api.Deps{Ready: ready(nil)}), slog.New(slog.DiscardHandler))
+	}()
+	early, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer early.Close()
+	// Who connects later is accepted later: once it has its answer, the first is in.
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + ln.Addr().String() + "/livez")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	end()
+	for {
+		late, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			break // nobody is accepted any more: the end has come
+		}
+		_ = late.Close()
+	}
+	if _, err := io.WriteString(early, "GET /livez HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(early), nil)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("answer %v, error %v; want 200", answer, err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("ended with %v", err)
+	}
 }
