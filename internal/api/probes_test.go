@@ -162,8 +162,12 @@ func TestWhoHadConnectedIsAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(early), nil)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Errorf("answer %v, error %v; want 200", answer, err)
+	if err != nil {
+		t.Fatal("who was accepted before the end had no answer: ", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("answered %s, want 200", answer.Status)
 	}
 	if err := <-done; err != nil {
 		t.Errorf("ended with %v", err)
