@@ -55,7 +55,7 @@ func (s *stack) bury(n int) []job.ID {
 func TestARedriveThatIsKilledIsGoneOnWith(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *stack) {
-		const n = 5000
+		const n, together = 5000, 500 // letters, and how many the command moves in one transaction
 		ids := s.bury(n)
 		p := s.start("dlq", "redrive", "--all", "--rate", "1000", "--reason", "fix deployed", "--actor", "cli:ann")
 		moved := func() int64 {
@@ -100,7 +100,7 @@ func TestARedriveThatIsKilledIsGoneOnWith(t *testing.T) {
 			if now, ok := resident(again.Process.Pid); ok {
 				peak = now
 			}
-			if early == 0 && moved() > first {
+			if early == 0 && moved() > first+together {
 				early = peak
 			}
 		}
@@ -111,7 +111,8 @@ func TestARedriveThatIsKilledIsGoneOnWith(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &sum); err != nil {
 			t.Fatalf("%v\n%s", err, out.Bytes())
 		}
-		if first+sum.Redriven != n || sum.Left != 0 || sum.NewFailures != 0 {
+		// A server ends the transaction of a client that died meanwhile.
+		if before := n - sum.Redriven; before < first || before > first+together || sum.Left != 0 || sum.NewFailures != 0 {
 			t.Errorf("redriven %d, then %+v; want %d in all", first, sum, n)
 		}
 		for _, id := range ids {
