@@ -100,10 +100,9 @@ func (b *balancer) ready() int {
 }
 
 func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	all := b.all()
-	for range all {
-		one := all[int(b.turn.Add(1))%len(all)]
-		if one.ready.Load() {
+	all, first := b.all(), int(b.turn.Add(1))
+	for i := range all {
+		if one := all[(first+i)%len(all)]; one.ready.Load() {
 			one.proxy.ServeHTTP(w, r)
 			return
 		}
