@@ -153,4 +153,11 @@ func TestIDsMadeInSQLAreOrderedByTime(t *testing.T) {
 	if edge := job.IDAt(horizon.Add(time.Minute)); edge.String() <= id.String() || job.IDAt(horizon.Add(-time.Minute)).String() >= id.String() {
 		t.Errorf("an id of now is not between the edges of a minute around it")
 	}
+	// Two statements have several microseconds between them, and seldom a millisecond.
+	if wrong := number[int](t, url, `
+		WITH made AS MATERIALIZED (
+			SELECT n, directorybolt_uuid7() AS id, pg_sleep(0.00001) FROM generate_series(1, 500) n)
+		SELECT count(*) FROM (SELECT id, lag(id) OVER (ORDER BY n) AS before FROM made) pairs WHERE id <= before`); wrong > 0 {
+		t.Errorf("%d of 500 ids are before one that was made earlier", wrong)
+	}
 }

@@ -109,6 +109,7 @@ func (w *alertWalk) try(m *mouth, f fall) bool {
 // settle lets everything be said on channels that are well.
 func (w *alertWalk) settle() {
 	well := fall{receipt: alert.Receipt{Outcome: alert.Delivered}, took: true}
+	calm := 0 // looks in a row; what a gate has just read is said a moment later
 	for range 200 {
 		w.Advance(5 * time.Minute)
 		w.gate()
@@ -118,7 +119,10 @@ func (w *alertWalk) settle() {
 			}
 		}
 		unread, due := w.pending()
-		if !unread && !due && len(w.undelivered()) == 0 {
+		if calm++; unread || due || len(w.undelivered()) > 0 {
+			calm = 0
+		}
+		if calm == 2 {
 			return
 		}
 	}
