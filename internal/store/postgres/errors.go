@@ -23,6 +23,7 @@ const (
 	codeUndefinedFunction = "42883"
 	codeUndefinedTable    = "42P01"
 	codeDiskFull          = "53100"
+	codeLockNotAvailable  = "55P03"
 )
 
 // readable turns what the driver says into our errors, recognised by code.

@@ -25,6 +25,13 @@ const migrationLock = 0x64626f6c74
 // has the lock needs.
 const lockPoll = 100 * time.Millisecond
 
+// A migration waits for a table in use for as long as its lock_timeout, since all who
+// come later wait behind it; then it gives up, lets them pass and is tried again.
+const (
+	lockTries = 30
+	lockPause = time.Second
+)
+
 // migrations is the folder of files, from which embed.FS cannot fail to read.
 func migrations() fs.FS {
 	files, err := fs.Sub(migrationFiles, "migrations")
@@ -44,16 +51,31 @@ func MigrationSQL(from int64) (string, error) {
 }
 
 // Migrate brings the schema up to date and returns what it applied. Any number of
-// processes may do so at once; each migration is applied once.
+// processes may do so at once; each migration is applied once. It goes on trying for
+// about two minutes while somebody uses a table that changes.
 func (s *Store) Migrate(ctx context.Context) (applied []store.Migration, err error) {
-	err = s.migrator(func(m *store.Migrator) error {
-		applied, err = m.Up(ctx)
-		return err
-	})
-	if err != nil {
-		return applied, fmt.Errorf("migrate Postgres: %w", readable(err))
+	for try := 1; ; try++ {
+		err = s.migrator(func(m *store.Migrator) error {
+			done, err := m.Up(ctx)
+			applied = append(applied, done...)
+			return err
+		})
+		if err == nil {
+			return applied, nil
+		}
+		if !hasCode(err, codeLockNotAvailable) {
+			return applied, fmt.Errorf("migrate Postgres: %w", readable(err))
+		}
+		if try == lockTries {
+			return applied, fmt.Errorf("migrate Postgres: somebody uses the table and does not let go, see the view pg_stat_activity: %w", err)
+		}
+		s.config.Log.InfoContext(ctx, "a table that changes is in use, will try again", "error", err.Error(), "try", try)
+		select {
+		case <-ctx.Done():
+			return applied, fmt.Errorf("migrate Postgres: %w", context.Cause(ctx))
+		case <-time.After(lockPause):
+		}
 	}
-	return applied, nil
 }
 
 // MigrationStatus lists every migration and whether the database has it. It asks through

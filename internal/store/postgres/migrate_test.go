@@ -1,12 +1,18 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/directorybolt/directorybolt/internal/dbtest"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
 )
 
@@ -54,6 +60,50 @@ func TestMigratorsAtOnceApplyEachMigrationOnce(t *testing.T) {
 				t.Errorf("a second time applied %v, error %v", again, err)
 			}
 		})
+	}
+}
+
+// TestMigrationsLetOthersPass holds a table that a migration needs: it must not stand in
+// the queue of locks all the while, for everybody who comes later would wait behind it.
+func TestMigrationsLetOthersPass(t *testing.T) {
+	url := migrated(t)
+	last := number[int64](t, url, "SELECT max(version_id) FROM goose_db_version")
+	dbtest.Exec(t, url, fmt.Sprintf("DELETE FROM goose_db_version WHERE version_id = %d", last))
+	user, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer user.Close(context.Background())
+	for _, sql := range []string{"BEGIN", "LOCK TABLE goose_db_version IN SHARE MODE"} {
+		if _, err := user.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error, 1)
+	var applied []store.Migration
+	s := open(t, postgres.Config{URL: url, Log: quiet})
+	go func() {
+		var err error
+		applied, err = s.Migrate(t.Context())
+		ended <- err
+	}()
+	waits := func(want int) {
+		t.Helper()
+		const waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'goose_db_version'::regclass"
+		for end := time.Now().Add(30 * time.Second); number[int](t, url, waiting) != want; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d wait for the table, want %d", number[int](t, url, waiting), want)
+			}
+		}
+	}
+	waits(1)
+	waits(0)
+	waits(1)
+	if _, err := user.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil || len(applied) != 1 || applied[0].Version != last {
+		t.Errorf("applied %v, error %v; want migration %d", applied, err, last)
 	}
 }
 

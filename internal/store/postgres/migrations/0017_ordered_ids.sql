@@ -1,4 +1,5 @@
 -- +goose Up
+SET LOCAL lock_timeout = '3s';
 
 -- Rows that are made in SQL are read in the order of their ids. The first version of this
 -- function knew the millisecond alone, in which a server makes several; this one knows
