@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
@@ -108,7 +110,7 @@ func (f *front) judgeOrder(ctx context.Context, v *Verdict, n int, id job.ID, ta
 	}
 	f.judgeBooks(v, j, subs)
 	for _, s := range subs {
-		f.judgeSubmission(v, s, taken[s.Directory][key(n)])
+		f.judgeSubmission(v, s, taken[s.Directory][key(n)], events)
 	}
 	judgeFences(v, id, events)
 	return nil
@@ -132,17 +134,17 @@ func (f *front) judgeBooks(v *Verdict, j job.Job, subs []directory.Submission) {
 }
 
 // judgeSubmission holds what the ledger says against what the directory has.
-func (f *front) judgeSubmission(v *Verdict, s directory.Submission, there int) {
+func (f *front) judgeSubmission(v *Verdict, s directory.Submission, there int, events []job.Event) {
 	switch s.State {
 	case directory.Submitted, directory.Live:
 		if there == 0 {
 			v.Phantom++
-			v.example("%s of order %s is %s, and the directory does not have it", s.Directory, s.OrderID, s.State)
+			v.example("%s of order %s is %s, and the directory does not have it: %s", s.Directory, s.OrderID, s.State, f.tell(s, events))
 		}
 	case directory.FailedState, directory.Skipped, directory.Rejected:
 		if there > 0 {
 			v.Denied++
-			v.example("%s of order %s is %s (%s), and the directory has it", s.Directory, s.OrderID, s.State, s.Reason)
+			v.example("%s of order %s is %s (%s), and the directory has it: %s", s.Directory, s.OrderID, s.State, s.Reason, f.tell(s, events))
 		}
 	case directory.NeedsAction:
 		v.NeedPerson++
@@ -154,6 +156,30 @@ func (f *front) judgeSubmission(v *Verdict, s directory.Submission, there int) {
 		}
 		v.Uncertain++
 	}
+}
+
+// tell is all that anybody knows of a submission that broke a promise: the ledger, the
+// history, and what arrived at the directory.
+func (f *front) tell(s directory.Submission, events []job.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%+v", s)
+	if s.Evidence != nil {
+		fmt.Fprintf(&b, "\n    proof %+v", *s.Evidence)
+	}
+	for _, e := range events {
+		if e.Directory == s.Directory || e.Directory == "" {
+			fmt.Fprintf(&b, "\n    %s %s fence %d worker %s %s %s", e.At.Format(time.StampMicro), e.Type, e.Fence, e.WorkerID, e.Cause, e.Detail)
+		}
+	}
+	if r, ok := f.web.Witness().Directory(s.Directory); ok {
+		for _, p := range r.Posts {
+			fmt.Fprintf(&b, "\n    %s post %s of %q %q, whole %t: %s", p.At.UTC().Format(time.StampMicro), p.Path, p.Business, p.Name, p.Complete, p.Outcome)
+		}
+		for _, c := range append(r.Accepted, r.Held...) {
+			fmt.Fprintf(&b, "\n    %s has %q %q at %s", c.At.UTC().Format(time.StampMicro), c.Business, c.Name, c.Listing)
+		}
+	}
+	return b.String()
 }
 
 // byWorkers are the events that a worker writes under its lease.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/directorybolt/directorybolt/internal/store"
+	"github.com/jackc/pgx/v5"
 )
 
 // What is expected of the database.
@@ -94,35 +95,40 @@ func (s *Store) examineRights(ctx context.Context, found *store.Symptoms) error 
 	found.Is(schema != "", "schema", store.Bad, cmp.Or(schema, "none that role "+role+" may use"), "CREATE SCHEMA public, or set a search_path for the role")
 	found.Is(create, "rights to migrate", store.Weak, fmt.Sprintf("role %s may%s make tables in schema %q", role, not(create), schema),
 		"run migrations as the owner, or paste: directorybolt migrate sql")
-	rows, err := s.pool.Query(ctx, `SELECT t.name FROM unnest($1::text[]) AS t (name)
-		WHERE to_regclass(t.name) IS NOT NULL
-		  AND NOT (has_table_privilege(to_regclass(t.name), 'SELECT') AND has_table_privilege(to_regclass(t.name), 'INSERT')
-		       AND has_table_privilege(to_regclass(t.name), 'UPDATE') AND has_table_privilege(to_regclass(t.name), 'DELETE'))
-		ORDER BY 1`, tables())
+	rows, err := s.pool.Query(ctx, lackingRights, tables(), appendOnly)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	var lacking []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return err
-		}
-		if !appendOnly[name] {
-			lacking = append(lacking, name)
-		}
+	lacking, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
 	}
-	seen := "role " + role + " may read and write every table"
+	seen := "role " + role + " has all that it needs"
 	if len(lacking) > 0 {
-		seen = "role " + role + " may not read or write " + strings.Join(lacking, ", ")
+		seen = "role " + role + " may not " + strings.Join(lacking, ", ")
 	}
 	found.Is(len(lacking) == 0, "rights to work", store.Bad, seen, "connect as the owner of the tables, or as service_role")
-	return rows.Err()
+	return nil
 }
 
-// appendOnly are the tables from which rights were taken on purpose.
-var appendOnly = map[string]bool{"events": true, "journal": true}
+// appendOnly are the tables from which rights were taken on purpose: what stands there
+// is not changed, and deleted by nobody but retention, if at all.
+var appendOnly = []string{"canary_arrivals", "events", "journal", "secrets"}
+
+// lackingRights are those that the role has not, to tables and functions that are there.
+const lackingRights = `
+SELECT 'fully use ' || name
+  FROM unnest($1::text[]) AS name
+ WHERE to_regclass(name) IS NOT NULL
+   AND NOT (has_table_privilege(to_regclass(name), 'SELECT') AND has_table_privilege(to_regclass(name), 'INSERT')
+            AND (name = ANY ($2::text[])
+                 OR has_table_privilege(to_regclass(name), 'UPDATE') AND has_table_privilege(to_regclass(name), 'DELETE')))
+UNION ALL
+SELECT 'call ' || proname
+  FROM pg_proc
+ WHERE pronamespace = current_schema()::regnamespace AND proname LIKE 'directorybolt%'
+   AND NOT has_function_privilege(oid, 'EXECUTE')
+ ORDER BY 1`
 
 // examineRoom looks at how many connections are left.
 func (s *Store) examineRoom(ctx context.Context, found *store.Symptoms) error {

@@ -2,12 +2,14 @@ package postgres_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/dbtest"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
 	"github.com/directorybolt/directorybolt/internal/submit"
 	"github.com/jackc/pgx/v5"
@@ -161,5 +163,31 @@ func TestOpenRefusesARoleFromWhichRowsAreHidden(t *testing.T) {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error %q does not say %s", err, part)
 		}
+	}
+}
+
+// What a role lacks is found before anything is deployed, functions included.
+func TestWhatARoleLacksIsFound(t *testing.T) {
+	owner, as := hosted(t)
+	rights := func() store.Symptom {
+		t.Helper()
+		found, err := open(t, postgres.Config{URL: as("service_role"), Log: quiet}).Examine(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(found, func(s store.Symptom) bool { return s.Aspect == "rights to work" })
+		if i < 0 {
+			t.Fatalf("rights were not looked at: %+v", found)
+		}
+		return found[i]
+	}
+	if r := rights(); r.Grade != store.Good {
+		t.Errorf("service_role: %+v", r)
+	}
+	dbtest.Exec(t, owner, `REVOKE INSERT ON events FROM service_role; REVOKE DELETE ON outbox FROM service_role;
+		REVOKE EXECUTE ON FUNCTION directorybolt_uuid7() FROM service_role`)
+	want := "role service_role may not call directorybolt_uuid7, fully use events, fully use outbox"
+	if r := rights(); r.Grade != store.Bad || r.Seen != want || r.Remedy == "" {
+		t.Errorf("got %+v, want %q", r, want)
 	}
 }

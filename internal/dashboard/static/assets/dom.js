@@ -43,7 +43,8 @@ export function outward(address, text = address) {
 export function table({ label, columns, key }) {
   const head = el('tr', { role: 'row' }, columns.map((c) => el('th', { role: 'columnheader', scope: 'col', class: c.number && 'number' }, c.name)));
   const body = el('tbody', { role: 'rowgroup' });
-  const node = el('div', { class: 'scroll' },
+  // Wider than its place it scrolls, by the keyboard too.
+  const node = el('div', { class: 'scroll', role: 'region', 'aria-label': label, tabindex: '0' },
     el('table', { role: 'table', 'aria-label': label }, el('thead', { role: 'rowgroup' }, head), body));
   let rows = new Map();
   const show = (items) => {
