@@ -165,7 +165,7 @@ func (f *front) env(slot int) []string {
 		"CATALOG=" + filepath.Join(f.dir, "catalog.yaml"), "OUTBOUND_ALLOW=127.0.0.0/8",
 		fmt.Sprintf("CONTACT_URL=https://slot-%d.example/", slot),
 		"LEASE=" + f.lease.String(), "HEARTBEAT=" + (f.lease / 5).String(), "CHECK_INTERVAL_SECONDS=0.2",
-		"STALE_THRESHOLD_MINUTES=0.5", "POLL_INTERVAL=50ms", "BACKOFF_BASE=100ms", "BACKOFF_CAP=400ms",
+		"STALE_THRESHOLD_MINUTES=0.5", "POLL_INTERVAL=50ms", "BACKOFF_BASE=100ms", "BACKOFF_CAP=1600ms",
 		"WORKER_CONCURRENCY=2", "SUBMIT_CONCURRENCY=2", "DRAIN_GRACE=1s", "LOG_FORMAT=json", "LOG_LEVEL=warn",
 	}
 }

@@ -93,6 +93,17 @@ func (f *front) unfinished(ctx context.Context) (open int, err error) {
 	return open, nil
 }
 
+// allFinal asks for every order. One that changed hands between the two questions of
+// unfinished is in neither answer, and would be judged while it still moves.
+func (f *front) allFinal(ctx context.Context) bool {
+	for _, id := range f.placed {
+		if j, err := f.store.Job(ctx, id); err != nil || !j.State.Final() {
+			return false
+		}
+	}
+	return true
+}
+
 // drain waits until every order is final.
 func (f *front) drain(ctx context.Context, patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ctx.Err() == nil; sleep(ctx, 50*time.Millisecond) {
@@ -102,7 +113,7 @@ func (f *front) drain(ctx context.Context, patience time.Duration) error {
 			}
 		}
 		open, err := f.unfinished(ctx)
-		if err == nil && open == 0 {
+		if err == nil && open == 0 && f.allFinal(ctx) {
 			return nil
 		}
 		if time.Now().After(deadline) {

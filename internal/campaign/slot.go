@@ -20,7 +20,7 @@ const (
 	// those that wait for a lease of somebody dead, leave a worker idle for that long.
 	aimPatience = 5 * time.Second
 	// cutPatience is how long a cut waits for a connection.
-	cutPatience = 10 * time.Second
+	cutPatience = 20 * time.Second
 )
 
 // slot is a place for one worker process, which is replaced whenever it dies.
@@ -128,7 +128,7 @@ func (s *slot) strike(ctx context.Context, f fault, do func()) (aimed bool) {
 
 // cut ends connections of the worker, as soon as there are any: only what hits counts.
 func (s *slot) cut(ctx context.Context, f fault) error {
-	for deadline := time.Now().Add(cutPatience); ctx.Err() == nil; sleep(ctx, 20*time.Millisecond) {
+	for lonely := time.Now(); ctx.Err() == nil; sleep(ctx, 20*time.Millisecond) {
 		if s.proxy.Links() > 0 {
 			n := 0
 			aimed := s.strike(ctx, f, func() { n = s.proxy.Cut(s.rnd, f.one) })
@@ -136,8 +136,9 @@ func (s *slot) cut(ctx context.Context, f fault) error {
 				s.front.ledger.count(Cut, aimed)
 				return nil
 			}
+			lonely = time.Now() // they went while the fault waited for its moment
 		}
-		if time.Now().After(deadline) {
+		if time.Since(lonely) > cutPatience {
 			return errors.New("its worker has no connection to the database")
 		}
 		if err := s.ensure(); err != nil {
