@@ -166,6 +166,9 @@ func TestPythonWorkerCompletesJobs(t *testing.T) {
 		}
 		var made job.Job
 		o.call(o.staff, "POST", "/api/jobs", `{"kind":"example.refuse"}`, &made)
+		if made.MaxAttempts != 100 || made.CrashBudget != 1000 {
+			t.Errorf("the job may fail %d times and crash %d times; the settings say 100 and 1000", made.MaxAttempts, made.CrashBudget)
+		}
 		if j := o.awaitFinal(made.ID, 30*time.Second, p); j.State != job.Failed || j.Cause != "nobody can do that" || j.Class != job.ClassPermanent {
 			t.Errorf("job is %s, class %s: %s", j.State, j.Class, j.Cause)
 		}

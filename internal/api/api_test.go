@@ -23,7 +23,11 @@ import (
 	"github.com/directorybolt/directorybolt/internal/submit"
 )
 
-const testRedriveCap = 3
+const (
+	testRedriveCap  = 3
+	testMaxAttempts = 6
+	testCrashBudget = 4
+)
 
 // office is an API on a real store, with a key of each role.
 type office struct {
@@ -68,7 +72,7 @@ func newOffice(t *testing.T) *office {
 		Health:     func() Health { return o.health },
 		Balance:    func(ctx context.Context) (job.Balance, error) { return books.Stand(ctx, s, 10*time.Minute) },
 		Erase:      s.EraseCustomer,
-		RedriveCap: testRedriveCap, NextStep: deadletter.NextStep,
+		RedriveCap: testRedriveCap, NextStep: deadletter.NextStep, MaxAttempts: testMaxAttempts, CrashBudget: testCrashBudget,
 	}))
 	t.Cleanup(web.Close)
 	o.url = web.URL

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,8 +20,8 @@ type jobRequest struct {
 	Priority     int             `json:"priority,omitempty"`      // 1, most urgent, to 4; 4 unless told
 	DelaySeconds float64         `json:"delay_seconds,omitempty"` // before it is due
 	CustomerID   job.ID          `json:"customer_id,omitzero"`
-	MaxAttempts  int             `json:"max_attempts,omitempty"` // failures allowed, 5 unless told
-	CrashBudget  int             `json:"crash_budget,omitempty"` // crashes allowed, 3 unless told
+	MaxAttempts  int             `json:"max_attempts,omitempty"` // failures allowed; the setting MAX_ATTEMPTS unless told
+	CrashBudget  int             `json:"crash_budget,omitempty"` // crashes allowed; the setting CRASH_BUDGET unless told
 }
 
 // shapes tells what stands in the raw parts.
@@ -55,6 +56,7 @@ func (s *server) createJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	spec.MaxAttempts, spec.CrashBudget = cmp.Or(spec.MaxAttempts, s.MaxAttempts), cmp.Or(spec.CrashBudget, s.CrashBudget)
 	if err := s.customerExists(r.Context(), in.CustomerID); err != nil {
 		return err
 	}

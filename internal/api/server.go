@@ -124,6 +124,9 @@ type Deps struct {
 	// Erase removes everything personal about a customer, from the store and from disk.
 	Erase func(ctx context.Context, customer job.ID, by job.By) (auth.Erasure, error)
 
+	MaxAttempts int // failures allowed to a job whose request does not say; zero: job.DefaultMaxAttempts
+	CrashBudget int // crashes, likewise; zero: job.DefaultCrashBudget
+
 	RedriveCap int                     // redrives after which a letter is held back; zero: none is
 	NextStep   func(job.Letter) string // what to do about an open letter; nil: nobody says
 

@@ -470,6 +470,17 @@ func TestStaffEnqueuesWorkForWorkersOfAnyLanguage(t *testing.T) {
 	if j.Kind != crafted || j.Priority != 2 || j.MaxAttempts != 7 || j.CustomerID != o.customer || made.header.Get("Location") != "/api/jobs/"+j.ID.String() {
 		t.Errorf("made %s", made.body)
 	}
+	for body, want := range map[string][2]int{
+		`{"kind":"x"}`: {testMaxAttempts, testCrashBudget},
+		`{"kind":"x","max_attempts":1,"crash_budget":0}`: {1, testCrashBudget},
+		`{"kind":"x","crash_budget":9}`:                  {testMaxAttempts, 9},
+	} {
+		var j jobView
+		o.ask(staff, "POST", "/api/jobs", body).is(http.StatusCreated).into(&j)
+		if got := [2]int{j.MaxAttempts, j.CrashBudget}; got != want {
+			t.Errorf("%s: budgets %v, want %v", body, got, want)
+		}
+	}
 	for _, body := range []string{`{}`, `{"kind":"x","payload":[1]}`, `{"kind":"x","priority":9}`, `{"kind":"x","delay_seconds":-1}`, `{"kind":"x","payload":7}`} {
 		o.ask(staff, "POST", "/api/jobs", body).refused(http.StatusBadRequest, codeInvalidRequest)
 	}

@@ -156,6 +156,8 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 		Keys:        keys,
 		Catalog:     catalog,
 		Stall:       h.config.StallAfter(),
+		MaxAttempts: h.config.MaxAttempts,
+		CrashBudget: h.config.CrashBudget,
 		Secure:      secure,
 		Pages:       dashboard.New(secure),
 		Balance:     func(ctx context.Context) (job.Balance, error) { return books.Stand(ctx, s, h.config.StallAfter()) },
