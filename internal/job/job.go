@@ -169,6 +169,12 @@ type Pulse struct {
 	LeaseUntil time.Time // on the store's clock
 	Lost       []Lost
 
+	// BeatAt is when the store took the beat, on its clock, and Since when it took the one
+	// before it, or the registration: in between the worker had its lease. Where the lease
+	// had run out Since is BeatAt. Beats at once come one after the other, so that no time
+	// is told twice.
+	BeatAt, Since time.Time
+
 	// Strays are claims that the store knows as the worker's and that it did not
 	// report: their answer was lost on the way. Only those older than the lease
 	// that the beat grants are told, so that a claim under way is not taken for one.

@@ -89,7 +89,8 @@ func (s *Store) Beat(ctx context.Context, worker job.ID, lease time.Duration, he
 
 // beat renews first: whatever is said about jobs, the lease holds.
 func beat(ctx context.Context, conn *pgx.Conn, worker job.ID, lease time.Duration, held []job.Held) (p job.Pulse, err error) {
-	err = conn.QueryRow(ctx, statements.Get("BeatWorker"), dbID(worker), micros(lease)).Scan((*nullTime)(&p.LeaseUntil))
+	err = conn.QueryRow(ctx, statements.Get("BeatWorker"), dbID(worker), micros(lease)).
+		Scan((*nullTime)(&p.LeaseUntil), (*nullTime)(&p.BeatAt), (*nullTime)(&p.Since))
 	if err != nil {
 		return p, err
 	}

@@ -91,15 +91,22 @@ func (s *Store) beat(ctx context.Context, fn func(*tx) error) error {
 }
 
 func (t *tx) beat(worker job.ID, lease time.Duration, held []job.Held) (job.Pulse, error) {
+	earlier, err := one(t, scanWorker, q.GetWorker, worker.String())
+	if err != nil {
+		return job.Pulse{}, err
+	}
 	until := t.now + lease.Microseconds()
 	n, err := t.exec(q.BeatWorker, worker.String(), t.now, until)
 	if err != nil {
 		return job.Pulse{}, err
 	}
 	if n == 0 {
-		return job.Pulse{}, t.absent(worker, job.ErrRetired)
+		return job.Pulse{}, job.ErrRetired
 	}
-	p := job.Pulse{LeaseUntil: fromMicros(until)}
+	p := job.Pulse{LeaseUntil: fromMicros(until), BeatAt: fromMicros(t.now), Since: fromMicros(t.now)}
+	if earlier.LeaseUntil.After(p.BeatAt) {
+		p.Since = earlier.BeatAt
+	}
 	leases := make([]job.Lease, len(held))
 	for i, h := range held {
 		leases[i] = h.Lease

@@ -11,6 +11,7 @@ import (
 var registryPromises = []promise{
 	{name: "RegisterGrantsALease", holds: registerGrantsALease},
 	{name: "ABeatInTimeKeepsTheLease", holds: beatKeepsTheLease},
+	{name: "ABeatTellsForHowLongTheWorkerHadItsLease", holds: beatTellsSinceWhen},
 	{name: "ABeatTellsWhichLeasesAreGone", holds: beatTellsLostLeases},
 	{name: "ABeatTellsWhichClaimsWentAstray", holds: beatTellsStrays},
 	{name: "ABeatRecordsProgress", holds: beatRecordsProgress},
@@ -107,6 +108,46 @@ func beatKeepsTheLease(b *bed) {
 	b.equal("jobs recovered", len(b.recover()), 0)
 	b.complete(j.Lease())
 	b.fails("beat of nobody", errorOf(b.Store.Beat(b.ctx, job.NewID(), lease, nil)), job.ErrNotFound)
+}
+
+func beatTellsSinceWhen(b *bed) {
+	w := b.worker()
+	beat := func() job.Pulse {
+		b.Helper()
+		p, err := b.Store.Beat(b.ctx, w, lease, nil)
+		b.must(err)
+		return p
+	}
+	since := b.workerNow(w).StartedAt
+	for range 3 {
+		b.Advance(lease / 2)
+		p := beat()
+		b.equal("since the one before", p.Since, since)
+		b.equal("when it was taken", p.BeatAt, b.workerNow(w).BeatAt)
+		since = p.BeatAt
+	}
+	b.Advance(lease + time.Second)
+	late := beat()
+	b.equal("since when, the lease having run out", late.Since, late.BeatAt)
+	b.Advance(time.Second)
+	next := beat()
+	b.equal("since when, with a lease again", next.Since, late.BeatAt)
+
+	b.Advance(lease / 2)
+	const beats = 16
+	var told [beats]time.Duration
+	b.atOnce(beats, func(i int, s Store) {
+		p, err := s.Beat(b.ctx, w, lease, nil)
+		if err != nil {
+			b.Error(err)
+		}
+		told[i] = p.BeatAt.Sub(p.Since)
+	})
+	var up time.Duration
+	for _, d := range told {
+		up += d
+	}
+	b.equal("time told by beats at once", up, b.workerNow(w).BeatAt.Sub(next.BeatAt))
 }
 
 func beatTellsLostLeases(b *bed) {

@@ -16,11 +16,20 @@ SELECT id, host, pid, version, kinds, capacity, boot, started_at, beat_at, lease
 
 -- name: BeatWorker
 -- Nothing but the worker's own row, so that no lock on a job can delay a lease. A
--- retirement at the same moment is waited for, and the guard then read again.
-UPDATE workers
+-- retirement at the same moment is waited for, and the guard then read again. The row is
+-- locked before it is read, as the update itself locks it: of two beats at once the later
+-- one reads what the other wrote.
+WITH earlier AS MATERIALIZED (
+    SELECT id, beat_at, lease_until
+      FROM workers
+     WHERE id = $1 AND retired_at IS NULL
+       FOR NO KEY UPDATE
+)
+UPDATE workers w
    SET beat_at = clock_timestamp(), lease_until = clock_timestamp() + $2::bigint * interval '1 microsecond'
- WHERE id = $1 AND retired_at IS NULL
-RETURNING lease_until;
+  FROM earlier
+ WHERE w.id = earlier.id AND w.retired_at IS NULL
+RETURNING w.lease_until, w.beat_at, CASE WHEN earlier.lease_until > w.beat_at THEN earlier.beat_at ELSE w.beat_at END;
 
 -- name: LostLeases
 -- Of worker $3: what another has is none of its own.
