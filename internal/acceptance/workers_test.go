@@ -22,6 +22,7 @@ import (
 // and workers in Python, the example of docs/workers.md.
 type studio struct {
 	*stack
+	apis          []*process
 	urls          []string
 	staff, worker string // keys
 	monitor       *process
@@ -32,8 +33,8 @@ func newStudio(t *testing.T, s *stack, lease time.Duration) *studio {
 	s.set("LEASE", lease.String())
 	o := &studio{stack: s, staff: s.key("staff"), worker: s.key("worker")}
 	for range 2 { // each call may be answered by another process
-		_, url := s.serve()
-		o.urls = append(o.urls, url)
+		p, url := s.serve()
+		o.apis, o.urls = append(o.apis, p), append(o.urls, url)
 	}
 	o.monitor = s.start("stale-monitor")
 	return o
@@ -185,9 +186,31 @@ func TestPythonWorkerCompletesJobs(t *testing.T) {
 		}
 		ws, err := o.store().Workers(t.Context(), time.Hour)
 		if err != nil || len(ws) != 1 || ws[0].RetiredCause != job.RetiredStopped {
-			t.Errorf("workers %+v, error %v; want one that left in order", ws, err)
+			t.Fatalf("workers %+v, error %v; want one that left in order", ws, err)
 		}
+		o.checkUptime(ws[0])
 	})
+}
+
+// checkUptime ends the API processes, and holds what they told the store of a worker's
+// beats against its row.
+func (o *studio) checkUptime(w job.Worker) {
+	o.t.Helper()
+	for _, p := range o.apis {
+		p.signal(syscall.SIGTERM)
+		<-p.exited
+	}
+	sums, err := o.store().Rollups(o.t.Context(), job.FactUptime, w.StartedAt.Add(-time.Hour), w.BeatAt.Add(time.Hour))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	var up int64
+	for _, s := range sums {
+		up += s.Value
+	}
+	if want := w.BeatAt.Unix() - w.StartedAt.Unix(); up != want || want == 0 {
+		o.t.Errorf("%d s with a lease are counted, want %d", up, want)
+	}
 }
 
 // A worker in Python that is killed loses its job to another, and its late writes are

@@ -40,6 +40,7 @@ type office struct {
 	other    job.ID // another customer
 	health   Health
 	log      *strings.Builder
+	deps     Deps
 }
 
 func newOffice(t *testing.T) *office {
@@ -66,17 +67,23 @@ func newOffice(t *testing.T) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(New(Deps{
+	o.deps = Deps{
 		Ready: func(context.Context) error { return nil }, Log: slog.New(slog.NewTextHandler(o.log, nil)),
 		Store: s, Clerk: desk{s}, Keys: auth.NewVerifier(s, s), Catalog: catalog, Stall: 10 * time.Minute,
 		Health:     func() Health { return o.health },
 		Balance:    func(ctx context.Context) (job.Balance, error) { return books.Stand(ctx, s, 10*time.Minute) },
 		Erase:      s.EraseCustomer,
 		RedriveCap: testRedriveCap, NextStep: deadletter.NextStep, MaxAttempts: testMaxAttempts, CrashBudget: testCrashBudget,
-	}))
-	t.Cleanup(web.Close)
-	o.url = web.URL
+	}
+	o.url = o.serve(o.deps)
 	return o
+}
+
+// serve begins a process on the store and returns where it answers.
+func (o *office) serve(d Deps) (url string) {
+	web := httptest.NewServer(New(d))
+	o.t.Cleanup(web.Close)
+	return web.URL
 }
 
 // desk places orders as the real clerk does, without its settings.

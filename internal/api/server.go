@@ -17,6 +17,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/tally"
 )
 
 // Store is what the routes ask.
@@ -120,6 +121,10 @@ type Deps struct {
 	Stall   time.Duration // no progress for so long is stale
 	Secure  bool          // cookies go over https only
 
+	// Tally counts what workers over HTTP did, for reports. Once a minute it is added to the
+	// store's sums; what is left at the end is for him to hand over who gave it. Nil: nobody does.
+	Tally *tally.Tally
+
 	Balance func(context.Context) (job.Balance, error) // how the books stand; nil: nobody says
 	// Erase removes everything personal about a customer, from the store and from disk.
 	Erase func(ctx context.Context, customer job.ID, by job.By) (auth.Erasure, error)
@@ -144,7 +149,6 @@ type server struct {
 	line       line
 	feed       feed
 	streams    streams
-	work       work
 	sameOrigin *http.CrossOriginProtection
 }
 
@@ -166,6 +170,9 @@ func New(d Deps) http.Handler {
 	}
 	if d.Pages == nil {
 		d.Pages = pageless{}
+	}
+	if d.Tally == nil {
+		d.Tally = new(tally.Tally)
 	}
 	p := &probes{deps: d}
 	mux := http.NewServeMux()

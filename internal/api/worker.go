@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/job"
-	"github.com/directorybolt/directorybolt/internal/tally"
 )
 
 // Workers in any language speak these routes. Such a worker is a row like any other:
@@ -319,6 +318,9 @@ func (s *server) beat(w http.ResponseWriter, r *http.Request) error {
 		return invalid("held has more than %d jobs", mostHeld)
 	}
 	if err := s.outsider(r.Context(), in.WorkerID); err != nil {
+		if refusal := (*problem)(nil); !errors.As(err, &refusal) {
+			s.countBeat(job.Pulse{}, err)
+		}
 		return err
 	}
 	held := make([]job.Held, len(in.Held))
@@ -326,14 +328,14 @@ func (s *server) beat(w http.ResponseWriter, r *http.Request) error {
 		held[i] = job.Held{Lease: job.Lease{JobID: h.JobID, Fence: h.Fence, WorkerID: in.WorkerID}, Progressed: h.Progressed}
 	}
 	pulse, err := s.Store.Beat(r.Context(), in.WorkerID, s.Lease, held)
+	s.countBeat(pulse, err)
+	defer s.handOver(r.Context())
 	if errors.Is(err, job.ErrRetired) || errors.Is(err, job.ErrNotFound) {
 		return s.whyRetired(r.Context(), in.WorkerID)
 	}
 	if err != nil {
 		return err
 	}
-	s.work.Count(job.FactBeats, "", 1)
-	defer s.handOver(r.Context())
 	out := heartbeat{LeaseUntil: pulse.LeaseUntil, LeaseSeconds: s.Lease.Seconds(), Lost: []lostLease{}, Released: []releasedJob{}}
 	for i, l := range pulse.Lost {
 		if i >= mostTold {
@@ -537,12 +539,22 @@ func (s *server) underLease(w http.ResponseWriter, r *http.Request, verb string,
 	return answerJSON(w, http.StatusOK, jobStanding{l.JobID, state})
 }
 
-// work counts what workers over HTTP did, until it is handed over.
-type work struct{ tally.Tally }
-
 func (unheard) JobsClaimed(string, int, time.Duration)         {}
 func (unheard) JobEnded(string, string, string, time.Duration) {}
 func (unheard) LeaseLost(string)                               {}
+
+// countBeat counts a beat, as a pool does. A worker's beats come to any process, and none
+// keeps anything of it: so it is the store's clock that tells the uptime, and the whole
+// seconds between two of its beats add up to those of its life, whoever heard them. Time
+// that ended in the loss of the lease never becomes any.
+func (s *server) countBeat(p job.Pulse, err error) {
+	if err != nil {
+		s.Tally.Count(job.FactBeatsFailed, "", 1)
+		return
+	}
+	s.Tally.Count(job.FactBeats, "", 1)
+	s.Tally.Count(job.FactUptime, "", max(0, p.BeatAt.Unix()-p.Since.Unix()))
+}
 
 // ended counts how an attempt ended, as a pool does.
 func (s *server) ended(verb string, j job.Job, state job.State) {
@@ -551,15 +563,15 @@ func (s *server) ended(verb string, j job.Job, state job.State) {
 	case verb == "progress":
 		return
 	case verb == "complete":
-		s.work.Count(job.FactCompleted, j.Kind, 1)
+		s.Tally.Count(job.FactCompleted, j.Kind, 1)
 		if !j.Canary {
-			s.work.Count(job.FactCompletedWorth, j.Kind, j.ValueCents)
+			s.Tally.Count(job.FactCompletedWorth, j.Kind, j.ValueCents)
 		}
 	case verb == "fail" && state == job.Pending:
 		verb, class = "retry", job.ClassTransient
 	case verb == "fail":
 		class = job.ClassPermanent
-		s.work.Count(job.FactFailed, j.Kind, 1)
+		s.Tally.Count(job.FactFailed, j.Kind, 1)
 	}
 	s.Metrics.JobEnded(j.Kind, verb, class, time.Since(j.ClaimedAt))
 }
@@ -567,12 +579,12 @@ func (s *server) ended(verb string, j job.Job, state job.State) {
 // handOver adds what was counted to the store's sums, once a minute. What the store does
 // not take is kept for the next time.
 func (s *server) handOver(ctx context.Context) {
-	if !s.work.Due() {
+	if !s.Tally.Due() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if err := s.work.HandOver(ctx, s.Store.AddFacts); err != nil {
+	if err := s.Tally.HandOver(ctx, s.Store.AddFacts); err != nil {
 		s.Log.DebugContext(ctx, "counts not handed over, kept for the next time", "error", err.Error())
 	}
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/tally"
 )
 
 // crafted is a kind that the house has no handler for.
@@ -488,7 +490,7 @@ func TestStaffEnqueuesWorkForWorkersOfAnyLanguage(t *testing.T) {
 }
 
 func TestWhatWorkersOverHTTPDoIsCountedForReports(t *testing.T) {
-	s := &server{Deps: Deps{Metrics: unheard{}}}
+	s := &server{Deps: Deps{Metrics: unheard{}, Tally: new(tally.Tally)}}
 	paid := job.Job{Kind: crafted, ValueCents: 500}
 	s.ended("complete", paid, job.Completed)
 	s.ended("complete", job.Job{Kind: crafted, ValueCents: 700, Canary: true}, job.Completed)
@@ -496,7 +498,7 @@ func TestWhatWorkersOverHTTPDoIsCountedForReports(t *testing.T) {
 	s.ended("fail", paid, job.Pending)
 	s.ended("progress", paid, job.InProgress)
 	got := map[string]int64{}
-	err := s.work.HandOver(t.Context(), func(_ context.Context, facts ...job.Fact) error {
+	err := s.Tally.HandOver(t.Context(), func(_ context.Context, facts ...job.Fact) error {
 		for _, f := range facts {
 			got[f.Name+" "+f.Labels] += f.Value
 		}
@@ -505,5 +507,64 @@ func TestWhatWorkersOverHTTPDoIsCountedForReports(t *testing.T) {
 	want := map[string]int64{job.FactCompleted + " " + crafted: 2, job.FactCompletedWorth + " " + crafted: 500, job.FactFailed + " " + crafted: 1}
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("counted %v, want %v; error %v", got, want, err)
+	}
+}
+
+// unread is a store that does not find workers.
+type unread struct{ Store }
+
+func (unread) Worker(context.Context, job.ID) (job.Worker, error) {
+	return job.Worker{}, errors.New("no answer")
+}
+
+// Each process hears some of a worker's beats, and together they know how long it had its
+// lease: no second is missing, none is there twice.
+func TestUptimeOverHTTPIsTheTimeWithALease(t *testing.T) {
+	o := newOffice(t)
+	var tallies [3]tally.Tally
+	var urls [3]string
+	for i := range urls {
+		d := o.deps
+		d.Tally = &tallies[i]
+		if i == 2 {
+			d.Store = unread{d.Store}
+		}
+		urls[i] = o.serve(d)
+	}
+	worker := o.worker()
+	begun := o.house(worker).BeatAt
+	for i := range 9 {
+		o.later(1500 * time.Millisecond)
+		o.url = urls[i%2]
+		o.beat(worker).is(http.StatusOK)
+	}
+	want := o.house(worker).BeatAt.Unix() - begun.Unix()
+
+	o.later(time.Minute) // nobody retires it, but its lease was over
+	o.beat(worker).is(http.StatusOK)
+	again := o.house(worker).BeatAt
+	o.later(7 * time.Second)
+	o.beat(worker).is(http.StatusOK)
+	want += o.house(worker).BeatAt.Unix() - again.Unix()
+
+	o.lose()
+	o.beat(worker).refused(http.StatusConflict, codeLeaseLost)
+	o.beat(job.NewID()).refused(http.StatusNotFound, codeNotFound)
+	o.url = urls[2]
+	o.beat(worker).refused(http.StatusInternalServerError, codeInternal)
+
+	for i := range tallies {
+		o.must(tallies[i].HandOver(t.Context(), o.store.AddFacts))
+	}
+	got := map[string]int64{}
+	for _, name := range []string{job.FactUptime, job.FactBeats, job.FactBeatsFailed} {
+		sums, err := o.store.Rollups(t.Context(), name, begun.Add(-time.Hour), begun.Add(time.Hour))
+		o.must(err)
+		for _, sum := range sums {
+			got[name+sum.Labels] += sum.Value
+		}
+	}
+	if want < 20 || !maps.Equal(got, map[string]int64{job.FactUptime: want, job.FactBeats: 11, job.FactBeatsFailed: 2}) {
+		t.Errorf("counted %v, want %d s with a lease, 11 beats and 2 that failed", got, want)
 	}
 }

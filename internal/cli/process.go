@@ -23,6 +23,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/health"
 	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/tally"
 )
 
 // process is what runs until it is told to go. When its context ends the worker
@@ -147,6 +148,7 @@ func cause(err error) error {
 func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.Catalog, limits *limits, watch *health.Monitor) []func(ctx context.Context) error {
 	keys := auth.NewVerifier(s, s)
 	secure := strings.HasPrefix(h.config.PublicURL, "https:")
+	work := new(tally.Tally)
 	handler := api.New(api.Deps{
 		Ready:       readiness(s),
 		Draining:    p.draining.Load,
@@ -159,6 +161,7 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 		MaxAttempts: h.config.MaxAttempts,
 		CrashBudget: h.config.CrashBudget,
 		Secure:      secure,
+		Tally:       work,
 		Pages:       dashboard.New(secure),
 		Balance:     func(ctx context.Context) (job.Balance, error) { return books.Stand(ctx, s, h.config.StallAfter()) },
 		Erase:       func(ctx context.Context, id job.ID, by job.By) (auth.Erasure, error) { return h.erase(ctx, s, id, by) },
@@ -175,11 +178,22 @@ func (p *process) http(ln net.Listener, s backend, h house, catalog *directory.C
 	})
 	return []func(ctx context.Context) error{
 		func(ctx context.Context) error {
-			return api.Serve(ctx, ln, p.leaving(handler, h.config.DrainDelay), h.log)
+			err := api.Serve(ctx, ln, p.leaving(handler, h.config.DrainDelay), h.log)
+			h.handOver(context.WithoutCancel(ctx), work, s) // the end has come; what was counted is still to be told
+			return err
 		},
 		func(ctx context.Context) error { return keys.Run(ctx, h.log) },
 		limits.run,
 		watch.Run,
+	}
+}
+
+// handOver adds what was counted to the store's sums.
+func (h house) handOver(ctx context.Context, counts *tally.Tally, s job.Rollups) {
+	ctx, cancel := context.WithTimeout(ctx, handOverTimeout)
+	defer cancel()
+	if err := counts.HandOver(ctx, s.AddFacts); err != nil {
+		h.log.DebugContext(ctx, "counts not handed over", "error", err.Error())
 	}
 }
 

@@ -43,7 +43,7 @@ const (
 	FactPassesFailed   = "monitor_passes_failed" // label: the monitor
 	FactBeats          = "beats"                 // that renewed a lease
 	FactBeatsFailed    = "beats_failed"
-	FactUptime         = "worker_seconds"      // seconds in which a worker had its lease, by its own clock
+	FactUptime         = "worker_seconds"      // seconds in which a worker had its lease, by its own clock or, over HTTP, the store's
 	FactRetired        = "workers_retired"     // label: the cause
 	FactRecovered      = "jobs_recovered"      // label: the cause
 	FactCompleted      = "jobs_completed"      // label: the kind
