@@ -173,6 +173,7 @@ func TestPythonWorkerCompletesJobs(t *testing.T) {
 		if j := o.awaitFinal(made.ID, 30*time.Second, p); j.State != job.Failed || j.Cause != "nobody can do that" || j.Class != job.ClassPermanent {
 			t.Errorf("job is %s, class %s: %s", j.State, j.Class, j.Cause)
 		}
+		eventually(t, "the worker is in the metrics", func() bool { return metric(t, o.urls[1], "workers_live") == 1 })
 		last := o.waiting(time.Second)
 		o.awaitOwner(last)
 		p.signal(syscall.SIGTERM)

@@ -57,10 +57,10 @@ type Config struct {
 // Metrics hears what the books say. Implementations must not block.
 type Metrics interface {
 	BooksChecked(orders int, took time.Duration, err error)
-	BooksUnbalanced(orders int)   // as last seen
-	BooksTold(orders int)         // people were told of
-	ValueAtRisk(r job.Risk)       // now
-	RevenueProtected(cents int64) // in the last 30 days
+	BooksUnbalanced(orders int)     // as last seen
+	BooksTold(orders int)           // people were told of
+	ValueAtRisk(r job.Risk)         // now
+	RevenueProtected(saved job.Sum) // in the last 30 days
 }
 
 // Monitor repeats checks. One goroutine uses it.
@@ -324,7 +324,7 @@ func (m *Monitor) observe(ctx context.Context) error {
 	m.seen = now
 	m.Metrics.BooksUnbalanced(len(s.Unbalanced))
 	m.Metrics.ValueAtRisk(s.AtRisk)
-	m.Metrics.RevenueProtected(s.Protected.Month.Total().ValueCents)
+	m.Metrics.RevenueProtected(s.Protected.Month.Total())
 	return nil
 }
 
@@ -346,4 +346,4 @@ func (noMetrics) BooksChecked(int, time.Duration, error) {}
 func (noMetrics) BooksUnbalanced(int)                    {}
 func (noMetrics) BooksTold(int)                          {}
 func (noMetrics) ValueAtRisk(job.Risk)                   {}
-func (noMetrics) RevenueProtected(int64)                 {}
+func (noMetrics) RevenueProtected(job.Sum)               {}

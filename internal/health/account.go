@@ -42,6 +42,8 @@ func (m *Monitor) measure(ctx context.Context) time.Duration {
 		return measureEvery
 	}
 	m.Metrics.LoadMeasured(f.Due, f.SlotsLive, f.DuePerSlot)
+	m.Metrics.WorkersLive(f.WorkersLive)
+	m.Metrics.JobsStale(f.Stale)
 	return min(max(measureEvery, restFor*time.Since(begun)), mostRest)
 }
 

@@ -52,6 +52,8 @@ type Metrics interface {
 	ServiceChecked(service string, up float64, took time.Duration, failed bool)
 	// LoadMeasured tells how much work is due, and for how many hands.
 	LoadMeasured(due, slots int64, duePerSlot float64)
+	WorkersLive(n int)
+	JobsStale(n int64)
 }
 
 // News has people told.
@@ -345,3 +347,5 @@ type noMetrics struct{}
 
 func (noMetrics) ServiceChecked(string, float64, time.Duration, bool) {}
 func (noMetrics) LoadMeasured(int64, int64, float64)                  {}
+func (noMetrics) WorkersLive(int)                                     {}
+func (noMetrics) JobsStale(int64)                                     {}

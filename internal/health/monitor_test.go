@@ -194,6 +194,29 @@ func TestWhoDoesNotLookDoesNotKnow(t *testing.T) {
 	})
 }
 
+// heard is what the metrics were told last.
+type heard struct {
+	due, slots, stale atomic.Int64
+	workers           atomic.Int64
+}
+
+func (*heard) ServiceChecked(string, float64, time.Duration, bool) {}
+func (h *heard) LoadMeasured(due, slots int64, _ float64)          { h.due.Store(due); h.slots.Store(slots) }
+func (h *heard) WorkersLive(n int)                                 { h.workers.Store(int64(n)) }
+func (h *heard) JobsStale(n int64)                                 { h.stale.Store(n) }
+
+func TestFiguresAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h heard
+		running(t, health.Config{Metrics: &h, Measure: func(context.Context) (health.Figures, error) {
+			return health.Figures{Load: job.Load{Due: 4}, WorkersLive: 2, SlotsLive: 20, Stale: 3}, nil
+		}})
+		if got := [4]int64{h.due.Load(), h.workers.Load(), h.slots.Load(), h.stale.Load()}; got != [4]int64{4, 2, 20, 3} {
+			t.Errorf("due, workers, slots, stale jobs: %v", got)
+		}
+	})
+}
+
 func TestFiguresThatCannotBeCountedAreNotZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fault atomic.Pointer[error]

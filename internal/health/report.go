@@ -68,7 +68,8 @@ type Figures struct {
 	Stale            int64 // running jobs that recovery takes, or is about to
 	DLQDepth         int64
 	ValueAtRiskCents int64   // as the books have it: stuck, failed and undecided, or due for long
-	SlotsLive        int64   // jobs that live workers run at once
+	WorkersLive      int     // that have a lease, those of drills left out
+	SlotsLive        int64   // jobs that they run at once
 	DuePerSlot       float64 // due jobs for each live slot; without any, for one
 }
 

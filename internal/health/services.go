@@ -429,7 +429,8 @@ func (i Installation) Measure(ctx context.Context) (f Figures, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.SlotsLive = int64(crewOf(workers, f.At).slots)
+	live := crewOf(workers, f.At)
+	f.WorkersLive, f.SlotsLive = live.live, int64(live.slots)
 	f.DuePerSlot = float64(f.Due) / float64(max(1, f.SlotsLive))
 	return f, nil
 }

@@ -233,7 +233,7 @@ func TestFiguresOfTheWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := health.Figures{
-		Load: f.load, CompletedToday: 6, Stale: 1, DLQDepth: 3, ValueAtRiskCents: 100 + 10_000 + 59_600, SlotsLive: 16, DuePerSlot: 2.5,
+		Load: f.load, CompletedToday: 6, Stale: 1, DLQDepth: 3, ValueAtRiskCents: 100 + 10_000 + 59_600, WorkersLive: 2, SlotsLive: 16, DuePerSlot: 2.5,
 	}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)

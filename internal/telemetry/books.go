@@ -9,10 +9,11 @@ import (
 
 // bookMetrics tell whether what was paid for is accounted for.
 type bookMetrics struct {
-	unbalanced, protected       prometheus.Gauge
+	unbalanced                  prometheus.Gauge
+	protected, saved            prometheus.Gauge // their value, their number
 	checked, told, checksFailed prometheus.Counter
 	checkSeconds                prometheus.Histogram
-	atRisk                      *prometheus.GaugeVec
+	atRisk, inDanger            *prometheus.GaugeVec // their value, their number
 }
 
 func (m *Metrics) addBooks() {
@@ -23,10 +24,13 @@ func (m *Metrics) addBooks() {
 		checksFailed: m.counters("books_checks_failed_total", "Checks of the books that ended in an error.").WithLabelValues(),
 		checkSeconds: m.histogram("books_check_seconds", "Duration of a check of the books."),
 		atRisk:       m.gauges("value_at_risk_cents", "US cents paid for what is in danger now: stuck, failed and not decided about, or due for long and not taken.", "reason"),
+		inDanger:     m.gauges("orders_at_risk", "How many orders that is.", "reason"),
 		protected:    m.gauge("revenue_protected_cents", "US cents paid for jobs that recovery or a redrive brought to completion in the last 30 days."),
+		saved:        m.gauge("orders_protected", "How many orders that is."),
 	}
 	for _, reason := range []string{"stuck", "failed", "late"} {
 		m.books.atRisk.WithLabelValues(reason)
+		m.books.inDanger.WithLabelValues(reason)
 	}
 }
 
@@ -63,14 +67,16 @@ func (m *Metrics) ValueAtRisk(r job.Risk) {
 	if m == nil {
 		return
 	}
-	m.books.atRisk.WithLabelValues("stuck").Set(float64(r.Stuck.ValueCents))
-	m.books.atRisk.WithLabelValues("failed").Set(float64(r.Failed.ValueCents))
-	m.books.atRisk.WithLabelValues("late").Set(float64(r.Late.ValueCents))
+	for reason, sum := range map[string]job.Sum{"stuck": r.Stuck, "failed": r.Failed, "late": r.Late} {
+		m.books.atRisk.WithLabelValues(reason).Set(float64(sum.ValueCents))
+		m.books.inDanger.WithLabelValues(reason).Set(float64(sum.Count))
+	}
 }
 
 // RevenueProtected tells what was saved in the last 30 days.
-func (m *Metrics) RevenueProtected(cents int64) {
+func (m *Metrics) RevenueProtected(saved job.Sum) {
 	if m != nil {
-		m.books.protected.Set(float64(cents))
+		m.books.protected.Set(float64(saved.ValueCents))
+		m.books.saved.Set(float64(saved.Count))
 	}
 }

@@ -11,6 +11,7 @@ type healthMetrics struct {
 	status, seconds   *prometheus.GaugeVec
 	failed            *prometheus.CounterVec
 	due, slots, share prometheus.Gauge
+	stale             *prometheus.GaugeVec
 }
 
 func (m *Metrics) addHealth() {
@@ -21,6 +22,7 @@ func (m *Metrics) addHealth() {
 		due:     m.gauge("jobs_due", "Pending jobs whose time has come and that are not paused, as last counted."),
 		slots:   m.gauge("worker_slots_live", "Jobs that the live workers run at once."),
 		share:   m.gauge("due_jobs_per_live_slot", "The one by the other, for autoscalers; without any slot, for one."),
+		stale:   m.gauges("jobs_stale", "Running jobs that recovery takes, or is about to, canaries excluded, as last counted; only a process that counts them says so."),
 	}
 }
 
@@ -44,4 +46,11 @@ func (m *Metrics) LoadMeasured(due, slots int64, duePerSlot float64) {
 	m.health.due.Set(float64(due))
 	m.health.slots.Set(float64(slots))
 	m.health.share.Set(duePerSlot)
+}
+
+// JobsStale tells how many running jobs recovery takes, or is about to.
+func (m *Metrics) JobsStale(n int64) {
+	if m != nil {
+		m.health.stale.WithLabelValues().Set(float64(n))
+	}
 }

@@ -29,20 +29,19 @@ type Metrics struct {
 	beatsFailed, passesFailed, storms      prometheus.Counter
 	beatSeconds, claimSeconds, passSeconds prometheus.Histogram
 	attemptSeconds                         *prometheus.HistogramVec
-	workersLive, lifelines, stormOpen      prometheus.Gauge
-	slotsLost                              prometheus.Gauge
-	lastPass                               *prometheus.GaugeVec
+	lifelines, stormOpen, slotsLost        prometheus.Gauge
+	workersLive, lastPass                  *prometheus.GaugeVec
 	alerts                                 alertMetrics
 
 	orphanMetrics
 
-	letters                               *prometheus.GaugeVec
-	lettersValue, queueLetters            prometheus.Gauge
-	dlqPassesFailed                       prometheus.Counter
-	dlqPassSeconds                        prometheus.Histogram
-	requestSeconds                        *prometheus.HistogramVec
-	hintsRelayed, hintsEnded, queueFailed *prometheus.CounterVec
-	hintsHeld                             prometheus.Gauge
+	letters                                *prometheus.GaugeVec
+	lettersValue, lettersAge, queueLetters prometheus.Gauge
+	dlqPassesFailed                        prometheus.Counter
+	dlqPassSeconds                         prometheus.Histogram
+	requestSeconds                         *prometheus.HistogramVec
+	hintsRelayed, hintsEnded, queueFailed  *prometheus.CounterVec
+	hintsHeld                              prometheus.Gauge
 
 	limits limitMetrics
 	health healthMetrics
@@ -89,7 +88,7 @@ func NewMetrics() *Metrics {
 	m.claimSeconds = m.histogram("claim_seconds", "Duration of a claim that found work.")
 	m.passSeconds = m.histogram("stale_pass_seconds", "Duration of a pass of the stale monitor.")
 	m.attemptSeconds = m.histograms("attempt_seconds", "Duration of an attempt, from claim to its recorded end.", slow, "kind")
-	m.workersLive = m.gauge("workers_live", "Workers with a lease, as last counted.")
+	m.workersLive = m.gauges("workers_live", "Workers with a lease, those of drills left out, as last counted; only a process that counts them says so.")
 	m.lifelines = m.gauge("lifelines_held", "Lifelines that this process holds: 1 for a worker whose death others see at once, 0 where only its lease tells.")
 	m.slotsLost = m.gauge("slots_lost", "Handlers of this process that still go on so. Each has a slot in its place; at WORKER_CONCURRENCY of them there are no more.")
 	m.stormOpen = m.gauge("storm_open", "1 while the storm breaker holds recovery, as the last pass of this process saw it.")
@@ -99,6 +98,7 @@ func NewMetrics() *Metrics {
 
 	m.letters = m.gauges("dlq_depth", "Dead letters that nobody has decided about, canaries apart, as last counted.", "canary")
 	m.lettersValue = m.gauge("dlq_value_cents", "US cents paid for the jobs of these letters, canaries excluded.")
+	m.lettersAge = m.gauge("dlq_oldest_age_seconds", "How long the oldest of these waits for a decision, canaries excluded.")
 	m.queueLetters = m.gauge("sqs_dlq_messages", "Messages in the dead letter queue of SQS, received ones included, as it estimates them.")
 	m.dlqPassesFailed = m.counters("dlq_passes_failed_total", "Passes of the dead letter monitor that ended in an error.").WithLabelValues()
 	m.dlqPassSeconds = m.histogram("dlq_pass_seconds", "Duration of a pass of the dead letter monitor.")
@@ -251,6 +251,11 @@ func (m *Metrics) DeadLetters(d job.LetterDepth) {
 	m.letters.WithLabelValues("false").Set(float64(d.Open))
 	m.letters.WithLabelValues("true").Set(float64(d.Canaries))
 	m.lettersValue.Set(float64(d.ValueCents))
+	age := time.Duration(0)
+	if !d.Oldest.IsZero() {
+		age = max(0, time.Since(d.Oldest))
+	}
+	m.lettersAge.Set(age.Seconds())
 }
 
 // QueuedDeadLetters tells how many messages the dead letter queue of SQS has.
@@ -342,7 +347,7 @@ func (m *Metrics) Request(route, method string, status int, took time.Duration) 
 // WorkersLive tells how many workers have a lease.
 func (m *Metrics) WorkersLive(n int) {
 	if m != nil {
-		m.workersLive.Set(float64(n))
+		m.workersLive.WithLabelValues().Set(float64(n))
 	}
 }
 
