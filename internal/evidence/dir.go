@@ -52,19 +52,34 @@ func (d *Dir) Open(_ context.Context, name string) (io.ReadCloser, error) {
 	return f, nil
 }
 
+// Confirm implements [Store]. A blob that is there costs a look.
+func (d *Dir) Confirm(_ context.Context, name string, data []byte) error {
+	if !isName(name) {
+		return fmt.Errorf("confirm evidence %q: %w", name, ErrNotFound)
+	}
+	if path := d.path(name); !whole(path, data) {
+		if err := d.keep(path, data); err != nil {
+			return fmt.Errorf("keep evidence %s again: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // Remove forgets a blob. One that is not there, or was never kept here, is no error.
 func (d *Dir) Remove(_ context.Context, name string) error {
 	if !isName(name) {
 		return nil
 	}
-	path := d.path(name)
-	switch err := os.Remove(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
+	if err := remove(d.path(name)); err != nil {
 		return fmt.Errorf("remove evidence %s: %w", name, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return nil
+}
+
+// exists reports whether anything was ever kept here.
+func (d *Dir) exists() bool {
+	_, err := os.Stat(d.root)
+	return err == nil
 }
 
 // path fans out over two levels, so that no directory grows past what file
@@ -74,12 +89,18 @@ func (d *Dir) path(name string) string { return filepath.Join(d.root, name[:2], 
 // keep puts data at path unless it is there already. The directories are synced
 // in both cases: who put it there may not have come that far.
 func (d *Dir) keep(path string, data []byte) error {
-	if info, err := os.Stat(path); err != nil || info.Size() != int64(len(data)) {
+	if !whole(path, data) {
 		if err := write(path, data); err != nil {
 			return err
 		}
 	}
 	return d.syncUpFrom(filepath.Dir(path))
+}
+
+// whole reports whether data is at path; a power cut may have left it short.
+func whole(path string, data []byte) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() == int64(len(data))
 }
 
 func write(path string, data []byte) error {
