@@ -31,7 +31,8 @@ type Customers interface {
 	// of its submissions, what sites and people said about them, its keys and sessions.
 	// What remains is anonymous: which orders there were, what was paid, what became of
 	// each directory, when. Pending rechecks are cancelled and open letters purged. It is
-	// journalled. Erasing again removes what came since.
+	// journalled. Erasing again removes what came since. The blobs that its submissions
+	// referred to are noted for those who keep them, see evidence.Erasures.
 	//
 	// job.ErrNotFound when there was no such customer, job.ErrState, with nothing changed,
 	// while an order of it is not over.
@@ -45,5 +46,5 @@ type Erasure struct {
 	Events      int64    `json:"events"`
 	Letters     int64    `json:"letters"`
 	Keys        int64    `json:"keys"`
-	Evidence    []string `json:"evidence"` // names of blobs that nothing refers to any more: to be removed too
+	Evidence    []string `json:"evidence"` // names of blobs that nothing refers to any more: each process removes them from its own disk
 }

@@ -121,6 +121,18 @@ type Evidence struct {
 	Size      int64     `json:"size"`            // bytes stored
 	Probe     bool      `json:"probe,omitempty"` // found by lookup, not in the answer to the post
 	At        time.Time `json:"at"`
+	Earlier   []string  `json:"earlier,omitempty"` // SHA-256 of bodies that proved it before
+}
+
+// Bodies are the stored bodies that the evidence refers to, the latest first.
+func (e *Evidence) Bodies() []string {
+	if e == nil {
+		return nil
+	}
+	if e.SHA256 == "" {
+		return slices.Clone(e.Earlier)
+	}
+	return append([]string{e.SHA256}, e.Earlier...)
 }
 
 // Outcome ends a try, or ends the submission without one.

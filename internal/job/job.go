@@ -344,7 +344,7 @@ type Filter struct {
 // Retention says how long finished work is kept.
 type Retention struct {
 	Finished time.Duration // completed and cancelled jobs; zero means 90 days
-	Archive  time.Duration // their counts by day; zero means 365 days
+	Archive  time.Duration // their counts by day, letters, names of erased evidence; zero means 365 days
 	Batch    int           // rows a statement; zero means 1000
 }
 

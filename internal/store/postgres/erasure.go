@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/evidence"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/google/uuid"
@@ -48,14 +50,14 @@ func (e *erasure) run() error {
 	if err != nil {
 		return err
 	}
-	evidence, err := allIn(e.alertTx, "CustomerEvidence", scanText, dbID(e.customer))
+	blobs, err := allIn(e.alertTx, "CustomerEvidence", scanText, dbID(e.customer))
 	if err != nil {
 		return err
 	}
 	if err := e.submissions(); err != nil {
 		return err
 	}
-	if e.done.Evidence, err = allIn(e.alertTx, "UnheldEvidence", scanText, evidence); err != nil {
+	if err := e.letGo(blobs); err != nil {
 		return err
 	}
 	// The gate reads notices and writes alerts under this lock: what it has not read by
@@ -131,6 +133,33 @@ func (e *erasure) submissions() error {
 		}
 	}
 	return nil
+}
+
+// letGo records which blobs the customer's outcomes no longer refer to, and answers those
+// that nobody does.
+func (e *erasure) letGo(blobs []string) error {
+	if len(blobs) == 0 {
+		return nil
+	}
+	if err := e.exec("AddErasedEvidence", blobs); err != nil {
+		return err
+	}
+	held, err := allIn(e.alertTx, "HeldEvidence", scanText, blobs)
+	e.done.Evidence = slices.DeleteFunc(blobs, func(name string) bool { return slices.Contains(held, name) })
+	return err
+}
+
+// HeldEvidence answers those of the blobs that an outcome refers to.
+func (s *Store) HeldEvidence(ctx context.Context, names []string) ([]string, error) {
+	return all(ctx, s, "look what evidence is referred to", "HeldEvidence", scanText, names)
+}
+
+// ErasedEvidence lists blobs that outcomes of erased customers referred to.
+func (s *Store) ErasedEvidence(ctx context.Context, after evidence.Erased, limit int) ([]evidence.Erased, error) {
+	return all(ctx, s, "list erased evidence", "ListErasedEvidence", func(row pgx.CollectableRow) (e evidence.Erased, err error) {
+		err = row.Scan((*nullTime)(&e.At), &e.SHA256)
+		return e, err
+	}, after.At, after.SHA256, limit)
 }
 
 // erase runs a statement and adds the rows it changed to count.

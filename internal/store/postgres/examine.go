@@ -113,7 +113,7 @@ func (s *Store) examineRights(ctx context.Context, found *store.Symptoms) error 
 
 // appendOnly are the tables from which rights were taken on purpose: what stands there
 // is not changed, and deleted by nobody but retention, if at all.
-var appendOnly = []string{"canary_arrivals", "events", "journal", "secrets"}
+var appendOnly = []string{"canary_arrivals", "erased_evidence", "events", "journal", "secrets"}
 
 // lackingRights are those that the role has not, to tables and functions that are there.
 const lackingRights = `

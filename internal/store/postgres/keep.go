@@ -50,6 +50,8 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 		{"prune deliveries of alerts", "PruneDeliveries", new(int64), horizon},
 		{"prune resolved alerts", "PruneAlerts", new(int64), horizon},
 		{"prune arrivals of canaries", "PruneArrivals", new(int64), horizon},
+		{"prune letters", "PruneLetters", new(int64), now.Add(-r.Archive)},
+		{"prune erased evidence", "PruneErasedEvidence", new(int64), now.Add(-r.Archive)},
 	} {
 		for {
 			n, err := changed(ctx, s, rest.what, rest.statement, rest.before, r.Batch)
@@ -60,15 +62,6 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 			if n < int64(r.Batch) {
 				break
 			}
-		}
-	}
-	for {
-		n, err := changed(ctx, s, "prune letters", "PruneLetters", now.Add(-r.Archive), r.Batch)
-		if err != nil {
-			return p, err
-		}
-		if n < int64(r.Batch) {
-			break
 		}
 	}
 	if err := s.pruneRollups(ctx, now, r.Batch); err != nil {

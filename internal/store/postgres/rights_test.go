@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/dbtest"
+	"github.com/directorybolt/directorybolt/internal/evidence"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
@@ -136,19 +137,31 @@ func TestServiceRoleServesAndCannotRewriteHistory(t *testing.T) {
 			t.Errorf("%s: %d rows, error %v", sql, tag.RowsAffected(), err)
 		}
 	}
+	dbtest.Exec(t, owner, fmt.Sprintf(`INSERT INTO submissions (id, order_id, customer_id, directory, rank, identity, state, evidence, created_at, updated_at)
+		VALUES (gen_random_uuid(), '%s', '%s', 'alpha', 1, 'ann|bakery', 'submitted', '{"sha256": "ab12"}', now(), now())`, id, customer))
 	done, err := s.EraseCustomer(t.Context(), customer, job.By{Actor: "cli:ann", Reason: "asked for it"})
-	if err != nil || done.Jobs != 1 || done.Events != 3 {
+	if err != nil || done.Jobs != 1 || done.Events != 3 || len(done.Evidence) != 1 {
 		t.Errorf("erased %+v, error %v", done, err)
+	}
+	if erased, err := s.ErasedEvidence(t.Context(), evidence.Erased{}, 10); err != nil || len(erased) != 1 {
+		t.Errorf("erased evidence %+v, error %v", erased, err)
+	}
+	if held, err := s.HeldEvidence(t.Context(), done.Evidence); err != nil || len(held) != 0 {
+		t.Errorf("held %q, error %v", held, err)
 	}
 	old := job.IDAt(time.Now().Add(-48 * time.Hour)) // ids tell when they were made
 	dbtest.Exec(t, owner, fmt.Sprintf("UPDATE jobs SET id = '%s', finished_at = finished_at - interval '2 days', created_at = created_at - interval '2 days'", old))
 	dbtest.Exec(t, owner, fmt.Sprintf("UPDATE events SET at = at - interval '2 days', job_id = CASE WHEN job_id IS NOT NULL THEN '%s'::uuid END", old))
-	pruned, err := s.Prune(t.Context(), job.Retention{Finished: 24 * time.Hour})
+	dbtest.Exec(t, owner, "UPDATE erased_evidence SET at = at - interval '2 days'")
+	pruned, err := s.Prune(t.Context(), job.Retention{Finished: 24 * time.Hour, Archive: 24 * time.Hour})
 	if err != nil || pruned.Jobs != 1 || pruned.Events < 4 {
 		t.Errorf("pruned %+v, error %v", pruned, err)
 	}
 	if n := number[int](t, owner, "SELECT count(*) FROM events"); n != 0 {
 		t.Errorf("%d old events are left", n)
+	}
+	if n := number[int](t, owner, "SELECT count(*) FROM erased_evidence"); n != 0 {
+		t.Errorf("%d old names of evidence are left", n)
 	}
 }
 

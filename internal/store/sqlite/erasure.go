@@ -3,9 +3,11 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/evidence"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/store"
 	"github.com/google/uuid"
@@ -46,14 +48,14 @@ func (e *erasure) run() error {
 	if err != nil {
 		return err
 	}
-	evidence, err := all(e.tx, scanText, q.CustomerEvidence, customer)
+	blobs, err := all(e.tx, scanText, q.CustomerEvidence, customer)
 	if err != nil {
 		return err
 	}
 	if err := e.submissions(); err != nil {
 		return err
 	}
-	if e.done.Evidence, err = all(e.tx, scanText, q.UnheldEvidence, list(append([]string{}, evidence...))); err != nil {
+	if err := e.letGo(blobs); err != nil {
 		return err
 	}
 	jobs := list(append([]job.ID{}, ids...))
@@ -133,6 +135,41 @@ func (e *erasure) submissions() error {
 		e.done.Submissions += n
 	}
 	return nil
+}
+
+// letGo records which blobs the customer's outcomes no longer refer to, and answers those
+// that nobody does.
+func (e *erasure) letGo(blobs []string) error {
+	if len(blobs) == 0 {
+		return nil
+	}
+	if _, err := e.exec(q.AddErasedEvidence, e.now, list(blobs)); err != nil {
+		return err
+	}
+	held, err := all(e.tx, scanText, q.HeldEvidence, list(blobs))
+	e.done.Evidence = slices.DeleteFunc(blobs, func(name string) bool { return slices.Contains(held, name) })
+	return err
+}
+
+// HeldEvidence implements [evidence.Erasures].
+func (s *Store) HeldEvidence(ctx context.Context, names []string) ([]string, error) {
+	held, err := all(s.read(ctx), scanText, q.HeldEvidence, list(append([]string{}, names...)))
+	if err != nil {
+		return nil, fmt.Errorf("look what evidence is referred to: %w", s.explain(err))
+	}
+	return held, nil
+}
+
+// ErasedEvidence implements [evidence.Erasures].
+func (s *Store) ErasedEvidence(ctx context.Context, after evidence.Erased, limit int) ([]evidence.Erased, error) {
+	erased, err := all(s.read(ctx), func(r row) (e evidence.Erased, err error) {
+		err = r.Scan(moment{&e.At}, &e.SHA256)
+		return e, err
+	}, q.ListErasedEvidence, after.At.UnixMicro(), after.SHA256, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list erased evidence: %w", s.explain(err))
+	}
+	return erased, nil
 }
 
 // CustomerByEmail implements [auth.Customers].

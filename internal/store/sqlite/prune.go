@@ -36,6 +36,7 @@ func (s *Store) Prune(ctx context.Context, r job.Retention) (job.Pruned, error) 
 		func() error { return p.once(new(int64), q.PrunePasses, p.horizon) },
 		func() error { return p.once(new(int64), q.PruneStorms, p.horizon) },
 		func() error { return p.rows(new(int64), q.PruneLetters, now.Add(-r.Archive).UnixMicro()) },
+		func() error { return p.rows(new(int64), q.PruneErasedEvidence, now.Add(-r.Archive).UnixMicro()) },
 		func() error {
 			return p.once(new(int64), q.PruneRequests, now.Add(-2*idempotency.Keep).UnixMicro())
 		},

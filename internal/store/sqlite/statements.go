@@ -13,7 +13,8 @@ type statements struct {
 	Arrive, ListArrivals, PruneArrivals string
 	// customers.sql
 	EnsureCustomer, CustomerByEmail, GetCustomer, LockCustomer, CustomerJobs, CustomerLetters, CustomerIdentities string
-	CustomerEvidence, EraseSubmissions, UnheldEvidence, EraseJobs, EraseEvents, EraseLetters, EraseNotices        string
+	CustomerEvidence, AddErasedEvidence, ListErasedEvidence, HeldEvidence, PruneErasedEvidence                    string
+	EraseSubmissions, EraseJobs, EraseEvents, EraseLetters, EraseNotices                                          string
 	EraseAlerts, EraseDeliveries, LetterOfErased                                                                  string
 	EraseKeys, EndCustomerSessions, EraseRequests, ErasePauses, EraseCustomer                                     string
 	// deliveries.sql

@@ -2,12 +2,14 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/directory"
+	"github.com/directorybolt/directorybolt/internal/evidence"
 	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/submit"
@@ -20,6 +22,10 @@ var customerPromises = []promise{
 	{name: "AnOrderThatIsNotOverKeepsItsCustomer", holds: openOrderKeepsCustomer},
 	{name: "ADirectoryGetsAnErasedBusinessOnce", holds: erasedBusinessOnce},
 	{name: "AProofThatTwoCustomersShareStays", holds: sharedProofStays},
+	{name: "AnErasureNotesTheProofsItLetsGo", holds: erasureNotesProofs},
+	{name: "ErasedProofsAreReadOnOnceEach", holds: erasedProofsAreReadOn},
+	{name: "AnErasureLetsGoOfEarlierProofsToo", holds: earlierProofsGo},
+	{name: "ErasedProofsAreForgottenAfterAYear", holds: erasedProofsAreForgotten},
 	{name: "WhatAnErasedCustomerLeftIsNotRedriven", holds: erasedIsNotRedriven},
 }
 
@@ -53,7 +59,7 @@ func (b *bed) buyer(identity string) buyer {
 	b.Helper()
 	y := buyer{id: b.customer(person + "@example.com")}
 	// What was said of her.
-	proof := evidence()
+	proof := someEvidence()
 	proof.Excerpt, proof.URL = "Thank you, "+person, "https://dir.example/"+person
 	j := b.running(b.orderOf(y.id))
 	subs := b.plan(j.Lease(), directory.Plan{Choices: choices("alpha", "beta"), Identity: identity})
@@ -233,6 +239,129 @@ func sharedProofStays(b *bed) {
 	b.complete(other.Lease())
 	y := b.buyer(identity)
 	b.equal("proofs to remove", len(b.erase(y.id).Evidence), 0)
+	b.equal("held", b.heldEvidence("ab12"), []string{"ab12"})
+	// Noted all the same: the other may be erased at this moment, and see it held by her.
+	b.equal("noted", b.erasedEvidence(), []string{"ab12"})
+}
+
+// proven gives a customer an order that is done, with a proof for each name.
+func (b *bed) proven(customer job.ID, names ...string) {
+	b.Helper()
+	s := b.orderOf(customer)
+	s.Quota = len(names)
+	j := b.running(s)
+	for _, sub := range b.plan(j.Lease(), directory.Plan{Choices: choices(names...), Identity: customer.String()}) {
+		proof := evidenceOf(sub.Directory)
+		b.intend(j.Lease(), sub)
+		b.settle(j.Lease(), sub, directory.Outcome{State: directory.Submitted, Evidence: proof})
+	}
+	b.complete(j.Lease())
+}
+
+// evidenceOf has a blob of that name.
+func evidenceOf(name string) *directory.Evidence {
+	e := someEvidence()
+	e.SHA256 = name
+	return e
+}
+
+// heldEvidence are those of the blobs that an outcome refers to, sorted.
+func (b *bed) heldEvidence(names ...string) []string {
+	b.Helper()
+	held, err := b.Store.HeldEvidence(b.ctx, names)
+	b.must(err)
+	return slices.Sorted(slices.Values(held))
+}
+
+// erasedEvidence lists all that is noted, a row at a time.
+func (b *bed) erasedEvidence() (names []string) {
+	b.Helper()
+	for last := (evidence.Erased{}); ; {
+		erased, err := b.Store.ErasedEvidence(b.ctx, last, 1)
+		b.must(err)
+		if len(erased) == 0 {
+			return names
+		}
+		last, names = erased[0], append(names, erased[0].SHA256)
+	}
+}
+
+func erasureNotesProofs(b *bed) {
+	y := b.buyer(identity)
+	b.equal("held before", b.heldEvidence("ab12", "cd34"), []string{"ab12"})
+	open := b.customer("other@example.com")
+	b.proven(open, "cd34")
+	b.enqueueOne(b.orderOf(open))
+	b.fails("erase while an order is open", errorOf(b.Store.EraseCustomer(b.ctx, open, staff)), job.ErrState)
+	b.equal("noted of an erasure that was refused", len(b.erasedEvidence()), 0)
+
+	from := b.now()
+	b.erase(y.id)
+	b.equal("noted", b.erasedEvidence(), []string{"ab12"})
+	b.equal("held after", b.heldEvidence("ab12", "cd34"), []string{"cd34"})
+	b.equal("held of nothing", len(b.heldEvidence()), 0)
+	erased, err := b.Store.ErasedEvidence(b.ctx, evidence.Erased{}, 10)
+	b.must(err)
+	b.within("noted at", erased[0].At, from, b.now())
+	b.erase(y.id)
+	b.equal("noted when it is erased again", len(b.erasedEvidence()), 1)
+}
+
+func earlierProofsGo(b *bed) {
+	names := func(n ...string) []string { return n }
+	first, second := b.customer("first@example.com"), b.customer("second@example.com")
+	b.proven(first, "a1", "shared")
+	b.live(first, "a2", "a1", "shared")
+	b.proven(second, "b1")
+	b.live(second, "b2", "shared")
+	b.equal("held", b.heldEvidence("a1", "a2", "b1", "b2", "shared", "none"), names("a1", "a2", "b2", "shared"))
+	b.equal("proofs to remove", slices.Sorted(slices.Values(b.erase(first).Evidence)), names("a1", "a2"))
+	b.equal("noted", slices.Sorted(slices.Values(b.erasedEvidence())), names("a1", "a2", "shared"))
+	b.equal("held after", b.heldEvidence("a1", "a2", "b1", "b2", "shared", "none"), names("b2", "shared"))
+	b.equal("proofs to remove", slices.Sorted(slices.Values(b.erase(second).Evidence)), names("b2", "shared"))
+	b.equal("held in the end", len(b.heldEvidence("a1", "a2", "b1", "b2", "shared")), 0)
+}
+
+// live makes the first submission of a customer's order live, with a new proof that knows
+// of earlier ones.
+func (b *bed) live(customer job.ID, name string, earlier ...string) {
+	b.Helper()
+	proof := evidenceOf(name)
+	proof.Earlier = earlier
+	orders, err := b.Store.OrdersOf(b.ctx, customer)
+	b.must(err)
+	recheck := b.running(job.Spec{Kind: job.KindRecheck, CustomerID: customer, Payload: []byte(`{"v": 1}`)})
+	s := b.submissions(orders.Current.ID)[0]
+	b.must(b.Store.Observe(b.ctx, recheck.Lease(), s.ID, directory.Outcome{State: directory.Live, Evidence: proof}))
+	b.complete(recheck.Lease())
+	b.equal("evidence", b.submission(s).Evidence, proof)
+}
+
+func erasedProofsAreReadOn(b *bed) {
+	first, second := b.customer("first@example.com"), b.customer("second@example.com")
+	b.proven(first, "a1", "a2", "a3", "both")
+	b.proven(second, "b1", "b2", "both")
+	b.equal("proofs to remove", slices.Sorted(slices.Values(b.erase(first).Evidence)), []string{"a1", "a2", "a3"})
+	b.Advance(time.Second)
+	between := b.now()
+	b.Advance(time.Second)
+	b.equal("proofs to remove", slices.Sorted(slices.Values(b.erase(second).Evidence)), []string{"b1", "b2", "both"})
+	b.equal("noted", slices.Sorted(slices.Values(b.erasedEvidence())), []string{"a1", "a2", "a3", "b1", "b2", "both", "both"})
+	later, err := b.Store.ErasedEvidence(b.ctx, evidence.Erased{At: between}, 10)
+	b.must(err)
+	b.equal("noted later", len(later), 3)
+}
+
+func erasedProofsAreForgotten(b *bed) {
+	y := b.customer("first@example.com")
+	b.proven(y, "a1", "a2", "a3")
+	b.erase(y)
+	b.Advance(364 * day)
+	b.prune(job.Retention{})
+	b.equal("noted for 364 days", len(b.erasedEvidence()), 3)
+	b.Advance(2 * day)
+	b.prune(job.Retention{Batch: 2})
+	b.equal("noted for 366 days", len(b.erasedEvidence()), 0)
 }
 
 func erasedIsNotRedriven(b *bed) {

@@ -103,7 +103,7 @@ func outcome(s directory.SubmissionState) directory.Outcome {
 	o := directory.Outcome{State: s, Reason: "because"}
 	switch s {
 	case directory.Submitted, directory.Live:
-		o.Evidence, o.ListingURL = evidence(), "https://dir.example/listing/7"
+		o.Evidence, o.ListingURL = someEvidence(), "https://dir.example/listing/7"
 	case directory.NeedsAction:
 		o.Need = directory.NeedCaptcha
 	case directory.FailedState:
@@ -116,7 +116,7 @@ func outcome(s directory.SubmissionState) directory.Outcome {
 	return o
 }
 
-func evidence() *directory.Evidence {
+func someEvidence() *directory.Evidence {
 	return &directory.Evidence{
 		Rule: `text "Thank you"`, URL: "https://dir.example/done", Status: 200, Excerpt: "Thank you, Ann’s Bakery",
 		SHA256: "ab12", MediaType: "text/html", Size: 4096, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
@@ -466,7 +466,7 @@ func settleStoresTheOutcome(b *bed) {
 	from := b.now()
 	b.settle(l, subs[0], outcome(directory.Submitted))
 	got := b.submission(subs[0])
-	b.equal("evidence", got.Evidence, evidence())
+	b.equal("evidence", got.Evidence, someEvidence())
 	b.equal("listing, reason", []string{got.ListingURL, got.Reason}, []string{"https://dir.example/listing/7", "because"})
 	b.within("updated", got.UpdatedAt, from, b.now())
 	b.within("progress of the job", b.job(j.ID).ProgressAt, from, b.now())

@@ -1,6 +1,6 @@
 // Package storetest is the suite that every store must pass: the contracts of
 // [job.Store], [submit.Ledger], [submit.Pacer], [submit.Witness], [alert.Store], [auth.Keys],
-// [auth.Sessions] and [idempotency.Store], one test for each sentence.
+// [auth.Sessions], [evidence.Erasures] and [idempotency.Store], one test for each sentence.
 //
 // A store's own test file wires it in a few lines:
 //
@@ -21,6 +21,7 @@ import (
 
 	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/evidence"
 	"github.com/directorybolt/directorybolt/internal/idempotency"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/submit"
@@ -37,6 +38,7 @@ type Store interface {
 	idempotency.Store
 	alert.Store
 	submit.Witness
+	evidence.Erasures
 	io.Closer
 }
 

@@ -44,9 +44,13 @@ SELECT DISTINCT identity
  ORDER BY identity;
 
 -- name: CustomerEvidence
-SELECT DISTINCT evidence ->> 'sha256'
+SELECT evidence ->> 'sha256'
   FROM submissions
  WHERE customer_id = $1 AND evidence ->> 'sha256' <> ''
+ UNION
+SELECT jsonb_array_elements_text(evidence -> 'earlier')
+  FROM submissions
+ WHERE customer_id = $1
  ORDER BY 1;
 
 -- name: EraseSubmissions
@@ -58,12 +62,37 @@ UPDATE submissions
            THEN jsonb_strip_nulls(jsonb_build_object('rule', 'erased', 'status', evidence -> 'status', 'at', evidence -> 'at')) END
  WHERE customer_id = $1 AND identity = $2;
 
--- name: UnheldEvidence
--- Blobs that no submission names any more: two customers may have got the same page.
--- The submissions are read once, however many blobs there are.
+-- name: AddErasedEvidence
+-- All of it: another customer that got the same page may be erased at this moment, and
+-- neither erasure sees the other's. Who removes blobs asks whether somebody refers to them.
+INSERT INTO erased_evidence (at, sha256)
+SELECT clock_timestamp(), blob
+  FROM unnest($1::text[]) AS given (blob);
+
+-- name: ListErasedEvidence
+SELECT at, sha256
+  FROM erased_evidence
+ WHERE (at, sha256) > ($1::timestamptz, $2::text)
+ ORDER BY at, sha256
+ LIMIT $3;
+
+-- name: HeldEvidence
+-- Two customers may have got the same page. The submissions are read once, however many
+-- blobs there are.
+WITH naming AS MATERIALIZED (
+    SELECT evidence
+      FROM submissions
+     WHERE evidence ->> 'sha256' = ANY ($1::text[]) OR evidence -> 'earlier' ?| $1::text[]
+)
 SELECT blob
-  FROM unnest($1::text[]) AS given (blob)
- WHERE blob NOT IN (SELECT evidence ->> 'sha256' FROM submissions WHERE evidence ->> 'sha256' = ANY ($1::text[]));
+  FROM (SELECT evidence ->> 'sha256' FROM naming
+         UNION
+        SELECT jsonb_array_elements_text(evidence -> 'earlier') FROM naming) AS named (blob)
+ WHERE blob = ANY ($1::text[]);
+
+-- name: PruneErasedEvidence
+DELETE FROM erased_evidence
+ WHERE (at, sha256) IN (SELECT at, sha256 FROM erased_evidence WHERE at < $1::timestamptz ORDER BY at, sha256 LIMIT $2);
 
 -- name: EraseJobs
 -- The signature stays: it has no names, numbers or quoted words.

@@ -27,7 +27,10 @@ SELECT id FROM dead_letters WHERE customer_id = ?1 AND fate IS NULL ORDER BY id;
 SELECT DISTINCT identity FROM submissions WHERE customer_id = ?1 AND identity NOT LIKE 'erased:%' ORDER BY identity;
 
 -- name: CustomerEvidence
-SELECT DISTINCT evidence ->> 'sha256' FROM submissions WHERE customer_id = ?1 AND evidence ->> 'sha256' <> '' ORDER BY 1;
+SELECT evidence ->> 'sha256' FROM submissions WHERE customer_id = ?1 AND evidence ->> 'sha256' <> ''
+ UNION
+SELECT e.value FROM submissions, json_each(evidence, '$.earlier') AS e WHERE customer_id = ?1
+ ORDER BY 1;
 
 -- name: EraseSubmissions
 -- The identity goes; its name (?3) keeps the promise that a directory gets a business
@@ -38,12 +41,30 @@ UPDATE submissions
            THEN json_object('rule', 'erased', 'status', evidence ->> 'status', 'at', evidence ->> 'at') END
  WHERE customer_id = ?1 AND identity = ?2;
 
--- name: UnheldEvidence
--- Blobs that no submission names any more: two customers may have got the same page.
--- The submissions are read once, however many blobs there are.
-SELECT value
-  FROM json_each(?1)
- WHERE value NOT IN (SELECT evidence ->> 'sha256' FROM submissions WHERE evidence ->> 'sha256' IN (SELECT value FROM json_each(?1)));
+-- name: AddErasedEvidence
+-- All of it: who removes blobs asks whether somebody still refers to them.
+INSERT INTO erased_evidence (at, sha256) SELECT ?1, value FROM json_each(?2);
+
+-- name: ListErasedEvidence
+SELECT at, sha256 FROM erased_evidence WHERE (at, sha256) > (?1, ?2) ORDER BY at, sha256 LIMIT ?3;
+
+-- name: HeldEvidence
+-- Two customers may have got the same page. The submissions are read once, however many
+-- blobs there are.
+WITH asked AS MATERIALIZED (SELECT value AS blob FROM json_each(?1)),
+naming AS MATERIALIZED (
+    SELECT evidence
+      FROM submissions
+     WHERE evidence ->> 'sha256' IN (SELECT blob FROM asked)
+        OR EXISTS (SELECT 1 FROM json_each(submissions.evidence, '$.earlier') AS e WHERE e.value IN (SELECT blob FROM asked))
+)
+SELECT evidence ->> 'sha256' AS blob FROM naming WHERE blob IN (SELECT blob FROM asked)
+ UNION
+SELECT e.value FROM naming, json_each(naming.evidence, '$.earlier') AS e WHERE e.value IN (SELECT blob FROM asked);
+
+-- name: PruneErasedEvidence
+DELETE FROM erased_evidence
+ WHERE (at, sha256) IN (SELECT at, sha256 FROM erased_evidence WHERE at < ?1 ORDER BY at, sha256 LIMIT ?2);
 
 -- name: EraseJobs
 -- The signature stays: it has no names, numbers or quoted words.
