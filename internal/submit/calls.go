@@ -70,6 +70,19 @@ func (e *Engine) keep(ctx context.Context, ev *directory.Evidence, p *Page) {
 	ev.SHA256, ev.Size, ev.MediaType = sum, size, p.MediaType
 }
 
+// confirm follows the commit of an outcome that the page proves: who removes what
+// nobody refers to may have found the page between the two.
+func (e *Engine) confirm(ctx context.Context, ev *directory.Evidence, p *Page) {
+	if ev == nil || p == nil || ev.SHA256 == "" {
+		return
+	}
+	ctx, cancel := outliving(ctx)
+	defer cancel()
+	if err := e.Evidence.Confirm(ctx, ev.SHA256, p.Body); err != nil {
+		e.Log.ErrorContext(ctx, "evidence not stored, its excerpt is kept", "url", p.URL, "error", err.Error())
+	}
+}
+
 // tellPanic logs a panic over one directory: a page that our code cannot stand must
 // end neither the process nor the order.
 func (e *Engine) tellPanic(order job.ID, slug string, p any) {

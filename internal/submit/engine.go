@@ -25,6 +25,7 @@ type Jobs interface {
 // Evidence keeps response bodies; see the room evidence.
 type Evidence interface {
 	Put(ctx context.Context, mediaType string, data []byte) (sha256 string, size int64, err error)
+	Confirm(ctx context.Context, sha256 string, data []byte) error
 }
 
 // Metrics hears outcomes. Implementations must not block.

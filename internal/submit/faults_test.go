@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -795,6 +796,90 @@ func TestRecheckSurvivesOutagesAndPanics(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAPageThatIsRemovedBeforeItsOutcomeIsCommittedIsKeptAgain lets somebody clear away
+// what no outcome refers to between each page and its outcome.
+func TestAPageThatIsRemovedBeforeItsOutcomeIsCommittedIsKeptAgain(t *testing.T) {
+	d := newDesk(t, entry("answers", 50), entry("found", 40))
+	d.config.Schedule = []time.Duration{time.Hour}
+	kept := &kept{Dir: evidence.NewDir(t.TempDir())}
+	d.config.Evidence = kept
+	d.outage = func(name string, _ int) fault {
+		if name == "Settle" || name == "Observe" {
+			n, err := kept.Clear(t.Context(), kept.all(), d.Store)
+			if err != nil || n != 1 {
+				t.Errorf("%s: %d pages removed, error %v, want the one that is not referred to yet", name, n, err)
+			}
+		}
+		return works
+	}
+	page := func(of string) *submit.Page {
+		return &submit.Page{URL: "https://dir.example/", Status: 200, MediaType: "text/html", Body: []byte(of)}
+	}
+	d.config.Concurrency = 1
+	d.submit = func(ctx context.Context, r submit.Request) (submit.Result, error) {
+		res, err := d.accept(ctx, r)
+		res.Page = page("the answer of " + r.Directory.Slug)
+		if r.Directory.Slug == "found" {
+			return open(directory.ClassInDoubt), err
+		}
+		return res, err
+	}
+	during := "order"
+	d.lookup = func(dir *directory.Directory) submit.Finding {
+		return submit.Finding{Presence: submit.Found, HostOK: true, Evidence: proof(dir), Page: page(dir.Slug + ", found by the " + during)}
+	}
+	order := d.place(2, "")
+	a := d.claim(job.KindOrder)
+	if err := d.engine().Order().Handle(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Complete(t.Context(), a.Job.Lease()); err != nil {
+		t.Fatal(err)
+	}
+	stands := func(when string) {
+		t.Helper()
+		for slug, s := range d.submissionsOf(order) {
+			f, err := kept.Open(t.Context(), s.Evidence.SHA256)
+			if err != nil {
+				t.Errorf("%s: %s is %s, and its page is gone: %v", when, slug, s.State, err)
+				continue
+			}
+			_ = f.Close()
+		}
+	}
+	stands("after the order")
+	during = "recheck"
+	d.offset.Add(int64(time.Hour))
+	if err := d.engine().Recheck().Handle(t.Context(), d.claim(job.KindRecheck)); err != nil {
+		t.Fatal(err)
+	}
+	stands("after the recheck")
+	if n := len(kept.all()); n != 4 {
+		t.Errorf("%d pages were kept, want 4", n)
+	}
+}
+
+// kept is a directory of evidence that knows what was put there.
+type kept struct {
+	*evidence.Dir
+	mu    sync.Mutex
+	names []string
+}
+
+func (k *kept) Put(ctx context.Context, mediaType string, data []byte) (string, int64, error) {
+	name, size, err := k.Dir.Put(ctx, mediaType, data)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.names = append(k.names, name)
+	return name, size, err
+}
+
+func (k *kept) all() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.names)
 }
 
 func TestRecheckOfAPrunedOrderIsCancelled(t *testing.T) {

@@ -51,8 +51,8 @@ func (r *run) probe(ctx context.Context, it *item, d *directory.Directory) error
 }
 
 func (r *run) found(ctx context.Context, it *item, f Finding) error {
-	r.keep(ctx, f.Evidence, f.Page)
-	return r.settle(ctx, it, directory.Outcome{State: directory.Submitted, Reason: "found by lookup", Evidence: f.Evidence, ListingURL: f.ListingURL})
+	o := directory.Outcome{State: directory.Submitted, Reason: "found by lookup", Evidence: f.Evidence, ListingURL: f.ListingURL}
+	return r.prove(ctx, it, o, f.Page)
 }
 
 // absent believes the directory only when the post could no longer arrive, had had

@@ -134,11 +134,17 @@ func (e *Engine) recheckOne(ctx context.Context, a job.Attempt, s *directory.Sub
 		return false, nil
 	}
 	e.keep(ctx, f.Evidence, f.Page)
+	if f.Evidence != nil {
+		f.Evidence.Earlier = s.Evidence.Bodies()
+	}
 	o := directory.Outcome{State: directory.Live, Reason: "found by recheck", Evidence: f.Evidence, ListingURL: f.ListingURL}
 	_, err = retry(ctx, e, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, e.Ledger.Observe(ctx, a.Job.Lease(), s.ID, o)
 	})
-	if err != nil && !errors.Is(err, job.ErrState) { // a person, or a call without an answer, was there before
+	switch {
+	case err == nil:
+		e.confirm(ctx, f.Evidence, f.Page)
+	case !errors.Is(err, job.ErrState): // a person, or a call without an answer, was there before
 		return false, fmt.Errorf("record that %s is live: %w", s.Directory, err)
 	}
 	e.Metrics.SubmissionEnded(directory.Live)

@@ -34,6 +34,16 @@ func (r *run) triesAfter(it *item) int {
 	return it.sub.Tries + 1
 }
 
+// prove keeps the page that proves an outcome, and settles.
+func (r *run) prove(ctx context.Context, it *item, o directory.Outcome, p *Page) error {
+	r.keep(ctx, o.Evidence, p)
+	err := r.settle(ctx, it, o)
+	if err == nil && it.sub.State == o.State { // else another outcome was committed
+		r.confirm(ctx, o.Evidence, p)
+	}
+	return err
+}
+
 // settle commits an outcome, with a replacement where a place in the quota became
 // free. It does so even when ctx ends meanwhile: what is known is not to be lost.
 func (r *run) settle(ctx context.Context, it *item, o directory.Outcome) error {

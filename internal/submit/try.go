@@ -134,8 +134,7 @@ func (r *run) submit(ctx context.Context, it *item, d *directory.Directory, m Me
 	r.report(ctx, d, res.HostOK, res.RetryAfter)
 	switch {
 	case res.Outcome.State != "":
-		r.keep(ctx, res.Outcome.Evidence, res.Page)
-		return r.settle(ctx, it, res.Outcome)
+		return r.prove(ctx, it, res.Outcome, res.Page)
 	case res.Outcome.Class == directory.ClassInDoubt:
 		it.sub.Reason = res.Outcome.Reason
 		return r.probe(ctx, it, d)
