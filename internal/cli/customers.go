@@ -70,7 +70,7 @@ type customersDeleteCmd struct {
 func (customersDeleteCmd) Help() string {
 	return "Name, address, profiles, identities, listings, evidence, keys and what was said about them are removed for ever. Which orders there were, " +
 		"what was paid and what became of each directory stays, without a person. Orders that are not over must be cancelled first; pending " +
-		"rechecks are cancelled and open dead letters purged. Proofs are removed from this machine's disk alone: on others, remove the files that --json names in evidence.\n\n" +
+		"rechecks are cancelled and open dead letters purged. Proofs are removed from this machine's disk at once, and from the disk of each other machine by its workers, within minutes or when they start again; --json names them in evidence.\n\n" +
 		examples(`directorybolt customers delete owner@example.com --reason "asked for it by mail"`)
 }
 
@@ -116,17 +116,15 @@ func (c customersDeleteCmd) find(ctx context.Context, s backend) (job.ID, error)
 }
 
 // erase removes a customer from the store, and from this machine's disk the proofs that
-// nothing refers to any more.
+// nothing refers to any more. Sweepers remove them from other disks, and from this one
+// where it does not come to that.
 func (h house) erase(ctx context.Context, s backend, id job.ID, by job.By) (auth.Erasure, error) {
 	done, err := s.EraseCustomer(ctx, id, by)
 	if err != nil {
 		return done, err
 	}
-	proofs := h.evidence()
-	for _, name := range done.Evidence {
-		if err := proofs.Remove(ctx, name); err != nil {
-			return done, err
-		}
+	if _, err := h.evidence().Clear(ctx, done.Evidence, s); err != nil {
+		return done, fmt.Errorf("customer %s is erased, its proofs on this disk not yet: %w", id, err)
 	}
 	return done, nil
 }

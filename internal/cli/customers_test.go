@@ -1,10 +1,15 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/directorybolt/directorybolt/internal/directory"
+	"github.com/directorybolt/directorybolt/internal/evidence"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/submit"
 )
@@ -32,25 +37,119 @@ func TestACustomerIsDeletedAfterAWordAndAReason(t *testing.T) {
 	m.says(m.types("", "dlq journal"), ExitOK, ` customer_erase .* asked for it +customer `+id.String(), ``)
 }
 
-// A proof that nothing refers to any more is removed from the disk.
-func TestProofsOfADeletedCustomerAreRemoved(t *testing.T) {
-	t.Parallel()
-	h := house{}
-	h.config.DataDir = t.TempDir()
-	name, _, err := h.evidence().Put(t.Context(), "text/html", []byte("Thank you, Ann"))
+// machine is a process with a data directory of its own, on the store of a morgue.
+type machine struct{ house }
+
+func newMachine(t *testing.T) machine {
+	t.Helper()
+	var m machine
+	m.config.DataDir = t.TempDir()
+	return m
+}
+
+func (m machine) keep(t *testing.T, page string) (name string) {
+	t.Helper()
+	name, _, err := m.evidence().Put(t.Context(), "text/html", []byte(page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(h.config.DataDir, "evidence", name[:2], name[2:4], name)
-	if _, err := os.Stat(path); err != nil {
-		t.Fatal(err)
+	return name
+}
+
+// has reports whether a proof is on the disk.
+func (m machine) has(name string) bool {
+	_, err := os.Stat(filepath.Join(m.config.DataDir, "evidence", name[:2], name[2:4], name))
+	return err == nil
+}
+
+// A customer's proofs are on two machines, one of which deletes it.
+func TestProofsOfADeletedCustomerAreRemovedFromEveryMachine(t *testing.T) {
+	t.Parallel()
+	m, here, there, off := newMorgue(t), newMachine(t), newMachine(t), newMachine(t)
+	ann, bob := m.buyer("ann@example.com"), m.buyer("bob@example.com")
+	var own, shared string
+	for _, mc := range []machine{here, there, off} {
+		own, shared = mc.keep(t, "Thank you, Ann"), mc.keep(t, "Thank you")
 	}
-	for _, n := range []string{name, name, "../../etc/passwd"} {
-		if err := h.evidence().Remove(t.Context(), n); err != nil {
-			t.Error(err)
+	m.proven(ann, own, shared)
+	m.proven(bob, shared)
+	on := func(name string) (all []bool) {
+		for _, mc := range []machine{here, there, off} {
+			all = append(all, mc.has(name))
+		}
+		return all
+	}
+	says := func(moment string, wantOwn ...bool) {
+		t.Helper()
+		if got := on(own); !slices.Equal(got, wantOwn) {
+			t.Errorf("%s: the proof is on machines %v, want %v", moment, got, wantOwn)
+		}
+		if got := on(shared); !slices.Equal(got, []bool{true, true, true}) {
+			t.Errorf("%s: the proof that another customer has too is on machines %v", moment, got)
 		}
 	}
-	if _, err := os.Stat(path); !os.IsNotExist(err) {
-		t.Errorf("the proof is still there: %v", err)
+	sweeper := there.sweeper(m)
+	sweep := func(s *evidence.Sweeper, want int) {
+		t.Helper()
+		if n, err := s.Pass(t.Context()); err != nil || n != want {
+			t.Errorf("%d proofs removed, error %v; want %d", n, err, want)
+		}
 	}
+	sweep(sweeper, 0)
+	says("before", true, true, true)
+	done, err := here.erase(t.Context(), m, ann, job.By{Actor: "cli:ann", Reason: "asked for it"})
+	m.must(err)
+	if !slices.Equal(done.Evidence, []string{own}) {
+		t.Errorf("proofs to remove %q, want %q", done.Evidence, own)
+	}
+	says("deleted", false, true, true)
+	sweep(sweeper, 1)
+	says("a pass later", false, false, true)
+	sweep(off.sweeper(m), 1)
+	says("when the third was started", false, false, false)
+
+	// The last who has it is deleted by a process that dies when that is committed.
+	if _, err := m.EraseCustomer(t.Context(), bob, job.By{Actor: "cli:ann", Reason: "asked for it"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*evidence.Sweeper{sweeper, here.sweeper(m), off.sweeper(m)} {
+		sweep(s, 1)
+		sweep(s, 0)
+	}
+	if got := on(shared); !slices.Equal(got, []bool{false, false, false}) {
+		t.Errorf("the proof is on machines %v still", got)
+	}
+}
+
+func (m *morgue) buyer(email string) job.ID {
+	m.t.Helper()
+	id, err := m.EnsureCustomer(m.t.Context(), submit.Customer{Email: email, Name: "A person"})
+	m.must(err)
+	return id
+}
+
+// proven gives a customer an order that is done, with a submission for each proof.
+func (m *morgue) proven(customer job.ID, names ...string) {
+	m.t.Helper()
+	ctx, worker := m.t.Context(), job.NewID()
+	m.must(m.Register(ctx, job.Worker{ID: worker, Host: "h", PID: 1, Version: "test", Kinds: []string{job.KindOrder}, Capacity: 1}, time.Hour))
+	_, err := m.Enqueue(ctx, job.Spec{Kind: job.KindOrder, CustomerID: customer, Quota: len(names)})
+	m.must(err)
+	jobs, err := m.Claim(ctx, job.ClaimRequest{Worker: worker, Limit: 1, Kinds: []string{job.KindOrder}})
+	m.must(err)
+	lease := jobs[0].Lease()
+	plan := directory.Plan{Identity: customer.String()}
+	for i := range names {
+		plan.Choices = append(plan.Choices, directory.Choice{Directory: fmt.Sprintf("d%d", i), Rank: i + 1})
+	}
+	subs, err := m.Plan(ctx, lease, plan)
+	m.must(err)
+	for i, s := range subs {
+		_, err := m.Intend(ctx, lease, s.ID, time.Minute)
+		m.must(err)
+		proof := &directory.Evidence{Rule: "text thank you", Excerpt: "thank you", SHA256: names[i], At: time.Now()}
+		m.must(m.Settle(ctx, lease, s.ID, directory.Outcome{State: directory.Submitted, Evidence: proof}))
+	}
+	_, err = m.Complete(ctx, lease)
+	m.must(err)
 }

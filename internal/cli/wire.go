@@ -43,6 +43,7 @@ type backend interface {
 	auth.Customers
 	idempotency.Store
 	submit.Witness
+	evidence.Erasures
 
 	// Secret returns the secret of that name; it is made when first asked for.
 	Secret(ctx context.Context, name string) ([]byte, error)
@@ -269,7 +270,7 @@ func (h house) backoff() backoff.Policy {
 }
 
 // process wires the worker with its handlers, the queue that wakes it, if there is one,
-// the stale monitor, and the monitor of the books.
+// the stale monitor, the monitor of the books, and the sweeper of evidence.
 func (h house) process(ctx context.Context, s backend, catalog *directory.Catalog) (*process, error) {
 	client := h.webClient()
 	engine, err := submit.New(h.submitting(s, catalog, client))
@@ -286,12 +287,18 @@ func (h house) process(ctx context.Context, s backend, catalog *directory.Catalo
 		return nil, err
 	}
 	monitor := h.monitor(s)
-	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.bookkeeper(s).Run, h.lookout(s).Run, h.tracer.Run), close: client.Close}, nil
+	return &process{worker: pool.Run, services: append(queues, monitor.Run, h.bookkeeper(s).Run, h.lookout(s).Run, h.sweeper(s).Run, h.tracer.Run), close: client.Close}, nil
 }
 
 // evidence is where the proofs of this machine's workers are.
 func (h house) evidence() *evidence.Dir {
 	return evidence.NewDir(filepath.Join(h.config.DataDir, "evidence"))
+}
+
+// sweeper removes the proofs of erased customers from this machine's disk; every process
+// that keeps proofs there runs one.
+func (h house) sweeper(s backend) *evidence.Sweeper {
+	return evidence.NewSweeper(evidence.SweeperConfig{Dir: h.evidence(), Erasures: s, Log: h.log})
 }
 
 // submitting is how orders are performed. Canaries have a catalog of their own and

@@ -65,17 +65,6 @@ func (d *Dir) Confirm(_ context.Context, name string, data []byte) error {
 	return nil
 }
 
-// Remove forgets a blob. One that is not there, or was never kept here, is no error.
-func (d *Dir) Remove(_ context.Context, name string) error {
-	if !isName(name) {
-		return nil
-	}
-	if err := remove(d.path(name)); err != nil {
-		return fmt.Errorf("remove evidence %s: %w", name, err)
-	}
-	return nil
-}
-
 // exists reports whether anything was ever kept here.
 func (d *Dir) exists() bool {
 	_, err := os.Stat(d.root)
