@@ -63,8 +63,8 @@ func TestClearRemovesWhatNobodyRefersTo(t *testing.T) {
 	if got := string(read(t, d, held)) + string(read(t, d, other)); got != "Thank younot asked about" {
 		t.Errorf("left is %q", got)
 	}
-	if got := files(t, root); len(got) != 2 {
-		t.Errorf("files %q, want the two that stay", got)
+	if got := blobs(t, root); len(got) != 2 {
+		t.Errorf("blobs %q, want the two that stay", got)
 	}
 	r.asked = func(names []string) { t.Errorf("asked about %q, which are not here", names) }
 	if n := clearOf(t, d, r, gone, elsewhere); n != 0 {
@@ -179,8 +179,8 @@ func TestClearRemovesOnlyWhatItSetAsideItself(t *testing.T) {
 	if got := string(read(t, d, name)); got != string(page) {
 		t.Errorf("the blob is %q", got)
 	}
-	if got := files(t, root); len(got) != 1 {
-		t.Errorf("files %q, want one", got)
+	if got := blobs(t, root); len(got) != 1 {
+		t.Errorf("blobs %q, want one", got)
 	}
 }
 
@@ -205,8 +205,8 @@ func TestClearTakesUpWhatADeadProcessSetAside(t *testing.T) {
 		t.Errorf("%d removed, want 1", n)
 	}
 	read(t, d, held)
-	if got := files(t, root); len(got) != 1 {
-		t.Errorf("files %q, want one", got)
+	if got := blobs(t, root); len(got) != 1 {
+		t.Errorf("blobs %q, want one", got)
 	}
 }
 

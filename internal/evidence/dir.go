@@ -23,15 +23,18 @@ var _ Store = (*Dir)(nil)
 func NewDir(root string) *Dir { return &Dir{root: root} }
 
 // Put implements [Store]. The blob is written beside its place, synced, and
-// renamed; then the directories that name it are synced.
+// renamed; then the directories that name it are synced. It is marked before all that:
+// whoever puts it may die before somebody refers to it.
 func (d *Dir) Put(ctx context.Context, _ string, data []byte) (string, int64, error) {
 	if err := ctx.Err(); err != nil {
 		return "", 0, fmt.Errorf("keep evidence: %w", err)
 	}
 	sum := sha256.Sum256(data)
 	name, size := hex.EncodeToString(sum[:]), int64(len(data))
-	path := d.path(name)
-	if err := d.keep(path, data); err != nil {
+	if err := d.mark(name); err != nil {
+		return "", 0, fmt.Errorf("mark evidence %s: %w", name, err)
+	}
+	if err := d.keep(d.path(name), data); err != nil {
 		return "", 0, fmt.Errorf("keep evidence %s: %w", name, err)
 	}
 	return name, size, nil
@@ -62,7 +65,7 @@ func (d *Dir) Confirm(_ context.Context, name string, data []byte) error {
 			return fmt.Errorf("keep evidence %s again: %w", name, err)
 		}
 	}
-	return nil
+	return d.unmark(name)
 }
 
 // exists reports whether anything was ever kept here.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +55,11 @@ func TestTheSameBlobFromManyIsKeptOnceAndLeavesNoDebris(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if got := blobs(t, root); len(got) != 1 {
+		t.Errorf("blobs %q, want one", got)
+	}
+	name, _ := put(t, d, []byte("one page"))
+	confirm(t, d, name, []byte("one page"))
 	if got := files(t, root); len(got) != 1 {
 		t.Errorf("files %q, want one", got)
 	}
@@ -113,6 +119,13 @@ func put(t *testing.T, s evidence.Store, data []byte) (string, int64) {
 	return name, size
 }
 
+func confirm(t *testing.T, s evidence.Store, name string, data []byte) {
+	t.Helper()
+	if err := s.Confirm(context.Background(), name, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func read(t *testing.T, s evidence.Store, name string) []byte {
 	t.Helper()
 	r, err := s.Open(context.Background(), name)
@@ -126,6 +139,14 @@ func read(t *testing.T, s evidence.Store, name string) []byte {
 	}
 	return got
 }
+
+// blobs are the files that are no marks.
+func blobs(t *testing.T, root string) []string {
+	t.Helper()
+	return slices.DeleteFunc(files(t, root), func(path string) bool { return strings.Contains(path, marks) })
+}
+
+const marks = ".unconfirmed"
 
 func files(t *testing.T, root string) []string {
 	t.Helper()

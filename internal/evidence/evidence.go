@@ -7,7 +7,8 @@
 //
 // Rows of many machines refer to blobs on the disk of one. When a customer is erased, the
 // store notes which blobs its outcomes referred to, and a [Sweeper] beside each
-// directory removes those that nobody refers to any more.
+// directory removes those that nobody refers to any more. It removes also what was put and
+// never confirmed: no row names that, so no erasure could.
 package evidence
 
 import (
@@ -30,7 +31,8 @@ type Store interface {
 
 	// Confirm is told when what Put kept is referred to: sha256 and data are of that
 	// call. A blob that was removed between the two, because nobody referred to it yet,
-	// is kept again.
+	// is kept again. Without Confirm a blob that nobody refers to may be removed some
+	// time later.
 	Confirm(ctx context.Context, sha256 string, data []byte) error
 
 	// Open returns the blob's bytes; the caller closes. ErrNotFound when there is

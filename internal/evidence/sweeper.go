@@ -14,6 +14,9 @@ const (
 	// overlap is how far behind its last pass a sweeper looks again: a blob is noted some
 	// time before its erasure is committed and can be seen.
 	overlap = time.Hour
+	// confirming is how long a blob may wait for its outcome until somebody asks whether
+	// there is one.
+	confirming = 10 * time.Minute
 	// page is how many entries are read at once.
 	page = 1000
 	// passTimeout bounds one pass: a connection that nobody answers must not stop it.
@@ -46,10 +49,10 @@ type SweeperConfig struct {
 	Log      *slog.Logger  // nil: slog.Default()
 }
 
-// Sweeper removes from one directory the evidence of erased customers. Its first pass
-// looks at all that is noted, so it makes up for the time in which it did not run, and for
-// an erasing process that died. One goroutine uses it; any number of sweepers may share
-// a directory.
+// Sweeper removes from one directory the evidence of erased customers, and what a
+// process that died never referred to. Its first pass looks at all that is noted, so it
+// makes up for the time in which it did not run, and for an erasing process that died.
+// One goroutine uses it; any number of sweepers may share a directory.
 type Sweeper struct {
 	SweeperConfig
 	since   time.Time       // what was noted before was looked at; zero: nothing was
@@ -69,11 +72,11 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	for {
 		removed, err := s.Pass(ctx)
 		if removed > 0 {
-			s.Log.InfoContext(ctx, "evidence of erased customers removed", "count", removed)
+			s.Log.InfoContext(ctx, "evidence removed that nobody refers to", "count", removed)
 		}
 		if err != nil && ctx.Err() == nil {
 			if unsaid, now := s.failing.Say(); now {
-				s.Log.WarnContext(ctx, "evidence of erased customers not removed, will try again", "error", err.Error(), "unsaid", unsaid)
+				s.Log.WarnContext(ctx, "evidence that nobody refers to not removed, will try again", "error", err.Error(), "unsaid", unsaid)
 			}
 		}
 		select {
@@ -84,8 +87,8 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
-// Pass removes what nobody refers to of what was noted since the last good pass, and
-// counts it.
+// Pass removes what nobody refers to of what was noted since the last good pass and of
+// what was not confirmed in time, and counts it.
 func (s *Sweeper) Pass(ctx context.Context) (removed int, err error) {
 	if !s.Dir.exists() {
 		return 0, nil
@@ -101,10 +104,16 @@ func (s *Sweeper) Pass(ctx context.Context) (removed int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if removed, err = s.Dir.Clear(ctx, names, s.Erasures); err == nil {
-		s.since, s.looked = since, recent
+	late := time.Now().Add(-confirming)
+	stray, err := s.Dir.unconfirmed(late)
+	if err != nil {
+		return 0, err
 	}
-	return removed, err
+	if removed, err = s.Dir.Clear(ctx, append(names, stray...), s.Erasures); err != nil {
+		return removed, err
+	}
+	s.since, s.looked = since, recent
+	return removed, s.Dir.settle(stray, late)
 }
 
 // noted lists the blobs that no good pass has looked at, and those entries that the next

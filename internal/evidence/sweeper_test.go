@@ -162,7 +162,7 @@ func TestSweepersOfAllMachinesRemoveWithinMinutesAndSaySo(t *testing.T) {
 		isGone(t, dirs[1], name)
 		stop()
 		synctest.Wait()
-		if got := strings.Count(said.String(), `msg="evidence of erased customers removed" count=1`); got != 2 {
+		if got := strings.Count(said.String(), `msg="evidence removed that nobody refers to" count=1`); got != 2 {
 			t.Errorf("said:\n%s\nwant two lines, one for each machine", said.String())
 		}
 	})
