@@ -249,6 +249,38 @@ func TestDeadHostEndsInTime(t *testing.T) {
 	}
 }
 
+// TestADoubtIsAskedAboutWhateverTheBreakerSays leaves a post in doubt at a host whose
+// breaker others keep open: before a person is asked the directory is, once.
+func TestADoubtIsAskedAboutWhateverTheBreakerSays(t *testing.T) {
+	d := newDesk(t, entry("doubt", 50))
+	order := d.place(1, "")
+	d.config.Pacer = freely{}
+	died := errors.New("the process died")
+	d.submit = func(ctx context.Context, r submit.Request) (submit.Result, error) {
+		_, err := r.Intend(ctx)
+		return submit.Result{}, errors.Join(err, died)
+	}
+	a := d.claim(job.KindOrder)
+	if err := d.engine().Order().Handle(t.Context(), a); !errors.Is(err, died) {
+		t.Fatal(err)
+	}
+	if _, err := d.Release(t.Context(), "test", a.Job.Lease()); err != nil {
+		t.Fatal(err)
+	}
+	d.config.Pacer = broken{}
+	asked := 0
+	d.lookup = func(dir *directory.Directory) submit.Finding {
+		asked++
+		return submit.Finding{Presence: submit.Found, HostOK: true, Evidence: proof(dir)}
+	}
+	if err := d.perform(); err != nil {
+		t.Fatal(err)
+	}
+	if s := d.submissionsOf(order)["doubt"]; s.State != directory.Submitted || asked != 1 {
+		t.Errorf("it is %s (%s), asked %d times; want it found by one question", s.State, s.Reason, asked)
+	}
+}
+
 // broken is a pacer whose breakers are all open.
 type broken struct{ freely }
 

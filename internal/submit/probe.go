@@ -35,6 +35,7 @@ func (r *run) probe(ctx context.Context, it *item, d *directory.Directory) error
 	if ok, err := r.turn(ctx, it, d); err != nil || !ok {
 		return err
 	}
+	it.lookedUp = true
 	f := method.Lookup(ctx, d, r.business)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -98,6 +99,13 @@ func (r *run) unanswered(ctx context.Context, it *item, f Finding) error {
 		return nil
 	}
 	return r.uncertain(ctx, it, "the lookup gave no answer: "+f.Reason)
+}
+
+// lastChance reports whether the host is asked about a post in doubt although its circuit
+// breaker is open: the question would go to a person now, and this attempt has not asked
+// anybody. A breaker that opened over others' posts says nothing of one question.
+func (r *run) lastChance(it *item) bool {
+	return it.sub.State == directory.Submitting && !it.lookedUp && r.now().After(r.probesUntil(it))
 }
 
 // probesUntil is when the question goes to a person. The first claim after a crash has

@@ -40,6 +40,7 @@ type item struct {
 	over time.Duration
 
 	asked      time.Duration // when the lookup was asked last, on our own clock
+	lookedUp   bool          // the directory itself was asked, by this attempt
 	unanswered int           // questions of this attempt to the lookup that had no answer
 
 	added []directory.Submission // replacements that the last try committed

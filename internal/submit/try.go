@@ -86,6 +86,9 @@ func (r *run) turn(ctx context.Context, it *item, d *directory.Directory) (bool,
 		return turn.OK, err
 	}
 	if turn.Why == "breaker" {
+		if r.lastChance(it) {
+			return true, nil
+		}
 		// The host is down for everybody: that is an answer too, or an order would
 		// wait for a dead host as long as others find it dead.
 		return false, r.dead(ctx, it, turn.Wait)
