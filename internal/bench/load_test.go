@@ -67,7 +67,7 @@ func serve(b *testing.B, dialect string) *served {
 	dir := b.TempDir()
 	s := &served{b: b, web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 30 * time.Second}}
 	// The limiter is on and counts, and refuses nobody.
-	s.env = append(os.Environ(), "DATA_DIR="+dir, "BIND=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "RATE_LIMITS=staff=100000/1s,staff_write=100000/1s")
+	s.env = append(os.Environ(), "DATA_DIR="+dir, "BIND=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "RATE_LIMITS=public=100000/1s,staff=100000/1s,staff_write=100000/1s")
 	if dialect == "postgres" {
 		url := dbtest.Postgres(b)
 		s.env = append(s.env, "DATABASE_URL="+url)
