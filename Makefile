@@ -98,7 +98,7 @@ bench-peers: ## the engine beside River, the limiter beside others, every figure
 	cd bench && go run . $(BENCHFLAGS)
 
 .PHONY: campaign
-campaign: ## the full fault campaign, on both stores, about 20 minutes; SEED=1 chooses, SCALE=0.1 is a tenth
+campaign: ## the full fault campaign, on both stores, about 10 minutes; SEED=1 chooses, SCALE=0.1 is a tenth
 	scripts/need.sh postgresql
 	go run ./internal/campaign/cmd/campaign -seed $(SEED) -scale $(SCALE)
 
