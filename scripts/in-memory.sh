@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command whose temporary files live in memory where there is room for them:
+# Runs a command with its TMPDIR in memory where there is room for it:
 # scripts/in-memory.sh COMMAND... Tests that stop and kill things time leases of
 # seconds, and on a disk that others keep busy one commit was seen to take 4.5 s.
 set -euo pipefail
@@ -9,7 +9,9 @@ if [ "${free:-0}" -lt 6000 ] || [ ! -w /dev/shm ]; then
 	exec "$@"
 fi
 
-export GOTMPDIR=${GOTMPDIR:-${TMPDIR:-/tmp}} # what the compiler writes is large, and waits for nobody
+# What the compiler writes is large, and waits for nobody. The testing package makes its
+# TempDir there too; what must not wait for the disk asks os.MkdirTemp.
+export GOTMPDIR=${GOTMPDIR:-${TMPDIR:-/tmp}}
 TMPDIR=$(mktemp -d /dev/shm/dbolt.XXXXXX)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
