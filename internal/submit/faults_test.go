@@ -223,20 +223,7 @@ func TestDeadHostEndsInTime(t *testing.T) {
 	at := func(d *directory.Directory) { d.Form.Start = "https://dead.example/add/" + d.Slug }
 	d := newDesk(t, entry("doubt", 90, at), entry("planned", 80, at))
 	order := d.place(2, "")
-	d.config.Pacer = freely{}
-	d.config.Concurrency = 1
-	died := errors.New("the process died")
-	d.submit = func(ctx context.Context, r submit.Request) (submit.Result, error) {
-		_, err := r.Intend(ctx)
-		return submit.Result{}, errors.Join(err, died)
-	}
-	a := d.claim(job.KindOrder)
-	if err := d.engine().Order().Handle(t.Context(), a); !errors.Is(err, died) {
-		t.Fatal(err)
-	}
-	if _, err := d.Release(t.Context(), "test", a.Job.Lease()); err != nil {
-		t.Fatal(err)
-	}
+	d.dieAfterTheIntent()
 	d.config.Pacer = broken{}
 	if err := d.perform(); err != nil {
 		t.Fatal(err)
@@ -249,24 +236,32 @@ func TestDeadHostEndsInTime(t *testing.T) {
 	}
 }
 
-// TestADoubtIsAskedAboutWhateverTheBreakerSays leaves a post in doubt at a host whose
-// breaker others keep open: before a person is asked the directory is, once.
-func TestADoubtIsAskedAboutWhateverTheBreakerSays(t *testing.T) {
-	d := newDesk(t, entry("doubt", 50))
-	order := d.place(1, "")
+// dieAfterTheIntent leaves the first directory of the order in doubt: the process dies
+// when it has said that it will post, and another may claim.
+func (d *desk) dieAfterTheIntent() {
+	d.t.Helper()
 	d.config.Pacer = freely{}
+	d.config.Concurrency = 1
 	died := errors.New("the process died")
 	d.submit = func(ctx context.Context, r submit.Request) (submit.Result, error) {
 		_, err := r.Intend(ctx)
 		return submit.Result{}, errors.Join(err, died)
 	}
 	a := d.claim(job.KindOrder)
-	if err := d.engine().Order().Handle(t.Context(), a); !errors.Is(err, died) {
-		t.Fatal(err)
+	if err := d.engine().Order().Handle(d.t.Context(), a); !errors.Is(err, died) {
+		d.t.Fatal(err)
 	}
-	if _, err := d.Release(t.Context(), "test", a.Job.Lease()); err != nil {
-		t.Fatal(err)
+	if _, err := d.Release(d.t.Context(), "test", a.Job.Lease()); err != nil {
+		d.t.Fatal(err)
 	}
+}
+
+// TestADoubtIsAskedAboutWhateverTheBreakerSays leaves a post in doubt at a host whose
+// breaker others keep open: before a person is asked the directory is, once.
+func TestADoubtIsAskedAboutWhateverTheBreakerSays(t *testing.T) {
+	d := newDesk(t, entry("doubt", 50))
+	order := d.place(1, "")
+	d.dieAfterTheIntent()
 	d.config.Pacer = broken{}
 	asked := 0
 	d.lookup = func(dir *directory.Directory) submit.Finding {
