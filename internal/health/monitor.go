@@ -191,8 +191,8 @@ func (w *watch) ask(ctx context.Context) (f Finding, err error) {
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		defer func() { <-w.busy }()
 		f, err := w.Look(ctx)
+		<-w.busy // before the answer: who has it may look again at once
 		answers <- answer{f, err}
 	}()
 	select {
