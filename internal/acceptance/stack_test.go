@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -129,14 +130,14 @@ func (s *stack) start(args ...string) *process {
 	return s.launch(args[0], cmd)
 }
 
-// launch begins any program in the installation's directory.
+// launch begins any program, in the installation's directory unless it has one.
 func (s *stack) launch(name string, cmd *exec.Cmd) *process {
 	s.t.Helper()
 	log, err := os.CreateTemp(s.dir, name+"-*.log")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
+	cmd.Dir, cmd.Stdout, cmd.Stderr = cmp.Or(cmd.Dir, s.dir), log, log
 	cmd.SysProcAttr = dieWithUs
 	p := &process{s: s, cmd: cmd, log: log.Name(), exited: make(chan struct{})}
 	if err := cmd.Start(); err != nil {

@@ -1,0 +1,4 @@
+package acceptance
+
+// runbookScenes are those of docs/runbook.md.
+var runbookScenes = map[string]scene{}
