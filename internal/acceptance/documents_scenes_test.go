@@ -41,9 +41,9 @@ func onePage(s *stack) example {
 			"directorybolt dlq list --groups               # by signature, with what they are worth":       {says: []string{"GROUP COUNT VALUE …", "… 1 $149.00 …"}},
 			"directorybolt dlq redrive --all --dry-run     # try them again; first see what that would do": {says: []string{"would redrive 1 letter, worth $149.00"}},
 			"directorybolt dlq purge ID --reason TEXT      # never again, on the record":                   {input: "1\n", says: []string{"…purged 1 letter; export: …"}},
-			"directorybolt alerts list                     # what people were told":                        {says: []string{"…dead_letters:…"}},
+			"directorybolt alerts list                     # what people were told":                        {says: []string{"slack: works, …"}},
 			"directorybolt alerts test                     # do the channels work?":                        {says: []string{"slack delivered …"}},
-			"directorybolt drill kill                      # kill a worker of its own and watch":           {says: []string{"verdict every promise held"}},
+			"directorybolt drill kill                      # kill a worker of its own and watch":           {says: []string{"detected after …, by death_watch (lock_lost)", "verdict every promise held"}},
 		},
 	}
 }

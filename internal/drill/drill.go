@@ -78,6 +78,7 @@ const (
 	slack       = 15 * time.Second       // on a busy machine, beside what the settings promise
 	startup     = 60 * time.Second       // for a worker to register
 	waking      = 30 * time.Second       // for a worker that lost its lease to notice
+	meeting     = 2 * time.Second        // for a death-watch, which looks around once a second, to know a new worker
 )
 
 // ErrNotOurs: the scenario strikes what others use.
@@ -171,8 +172,15 @@ func (d *drill) stage() (err error) {
 	if d.victim, err = d.recruit("victim", Worker{Database: address, Eager: true}); err != nil {
 		return err
 	}
-	d.standIn, err = d.recruit("stand-in", Worker{})
-	return err
+	if d.standIn, err = d.recruit("stand-in", Worker{}); err != nil || d.Scenario.Name != Kill.Name {
+		return err
+	}
+	select { // whoever dies younger is found by its lease, and nothing is learnt of the watch
+	case <-d.ctx.Done():
+		return context.Cause(d.ctx)
+	case <-time.After(meeting):
+		return nil
+	}
 }
 
 // watched makes sure that somebody would take a job back.
