@@ -89,7 +89,7 @@ func (c dlqRedriveCmd) selected(ctx context.Context, a *app, s backend, redriveC
 		}
 	}
 	if held > 0 {
-		a.say("%s held back: redriven %d times already and failed again each time; --force takes them too", count(int(held), "letter"), redriveCap)
+		a.say("%s held back: redriven %s already and failed again each time; --force takes them too", count(int(held), "letter"), count(redriveCap, "time"))
 	}
 	if total(groups) == 0 {
 		return notFound(errors.New("no dead letters to redrive"), "see: directorybolt dlq list --groups")
@@ -243,7 +243,7 @@ func (r redrive) one(ctx context.Context, id job.ID) error {
 	case !l.Open() && l.Fate != job.FatePurged:
 		return refused(ctx, r.store, l.JobID, fmt.Errorf("dead letter %s is %s: %w", id, l.Fate, job.ErrState))
 	case r.limit > 0 && l.Redrives >= r.limit:
-		return remedied(fmt.Errorf("job %s was redriven %d times and failed again each time", l.JobID, l.Redrives),
+		return remedied(fmt.Errorf("job %s was redriven %s and failed again each time", l.JobID, count(l.Redrives, "time")),
 			"mend the cause; --force redrives it all the same")
 	case r.dry:
 		return r.tellOne(l, "would be redriven")

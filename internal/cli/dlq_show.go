@@ -96,7 +96,7 @@ func (s letterShown) message() string {
 	if s.MessageID == "" {
 		return ""
 	}
-	text := fmt.Sprintf("%s, received %d times, looks included", s.MessageID, s.Receives)
+	text := fmt.Sprintf("%s, received %s, looks included", s.MessageID, count(s.Receives, "time"))
 	if !s.ExpiresAt.IsZero() {
 		text += ", deleted by the queue at " + stamp(s.ExpiresAt)
 	}

@@ -113,8 +113,8 @@ func (f facts) dueLater() reason {
 	case job.EventJobSnoozed:
 		return reason{Code: "snoozed", Text: fmt.Sprintf("It has nothing to do %s%s.", until, because(e.Cause))}
 	case job.EventJobRecovered:
-		return reason{Code: "backoff", Text: fmt.Sprintf("It was taken back %d times, the last time because %s, and waits %s.",
-			f.job.Crashes, inWords(e.Cause), until)}
+		return reason{Code: "backoff", Text: fmt.Sprintf("It was taken back %s, the last time because %s, and waits %s.",
+			count(f.job.Crashes, "time"), inWords(e.Cause), until)}
 	}
 	return reason{Code: "not_due", Text: fmt.Sprintf("It was placed to wait %s.", until)}
 }
