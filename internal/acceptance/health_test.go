@@ -3,7 +3,6 @@ package acceptance
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"io"
@@ -133,25 +132,6 @@ func (w *ward) says(args []string, words ...string) {
 	}
 }
 
-// sql runs statements in the store, as people with a database console do.
-func (w *ward) sql(statements ...string) {
-	w.t.Helper()
-	driver, source := "sqlite", "file:"+filepath.Join(w.dataDir, "directorybolt.db")+"?_pragma=busy_timeout(30000)"
-	if w.stack.url != "" {
-		driver, source = "pgx", w.stack.url
-	}
-	db, err := sql.Open(driver, source)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer db.Close()
-	for _, statement := range statements {
-		if _, err := db.ExecContext(w.t.Context(), statement); err != nil {
-			w.t.Fatalf("%s: %v", statement, err)
-		}
-	}
-}
-
 // probes is where a process without an API answers.
 func (w *ward) probes(p *process) (url string) {
 	w.t.Helper()
@@ -224,7 +204,7 @@ func TestHealthNamesWhatWasCut(t *testing.T) {
 		if w.stack.url == "" {
 			long = "due_at - 120000000"
 		}
-		w.sql("UPDATE jobs SET due_at = " + long)
+		w.exec("UPDATE jobs SET due_at = " + long)
 		w.is("work waits, and there is no worker", http.StatusServiceUnavailable, "unhealthy", "workers")
 		w.says(at, "unhealthy: workers", "exit status 5")
 		w.says([]string{"--direct"}, "no worker is alive", "start one: directorybolt work", "exit status 5")
@@ -232,10 +212,10 @@ func TestHealthNamesWhatWasCut(t *testing.T) {
 		w.is("a worker came", http.StatusOK, "healthy")
 
 		last := " FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)"
-		w.sql("CREATE TABLE kept AS SELECT version_id, is_applied"+last, "DELETE"+last)
+		w.exec("CREATE TABLE kept AS SELECT version_id, is_applied"+last, "DELETE"+last)
 		w.is("a migration is missing", http.StatusServiceUnavailable, "unhealthy", "migrations")
 		w.says([]string{"--direct"}, "1 migration is pending", "directorybolt migrate up", "exit status 5")
-		w.sql("INSERT INTO goose_db_version (version_id, is_applied) SELECT version_id, is_applied FROM kept", "DROP TABLE kept")
+		w.exec("INSERT INTO goose_db_version (version_id, is_applied) SELECT version_id, is_applied FROM kept", "DROP TABLE kept")
 		w.is("the migration is there", http.StatusOK, "healthy")
 	})
 }

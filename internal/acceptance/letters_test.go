@@ -1,10 +1,9 @@
 package acceptance
 
 import (
-	"database/sql"
 	"encoding/json"
+	"fmt"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,8 +14,6 @@ import (
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/queue/sqstest"
 	"github.com/directorybolt/directorybolt/internal/sandbox"
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite"
 )
 
 // promised is within which a person has learnt of a dead letter.
@@ -81,18 +78,7 @@ func newFailure(s *stack) *failure {
 // write puts a payload into the order's row, as people with a database console do.
 func (f *failure) write(payload []byte) {
 	f.t.Helper()
-	driver, source := "sqlite", "file:"+filepath.Join(f.dataDir, "directorybolt.db")+"?_pragma=busy_timeout(30000)"
-	if f.url != "" {
-		driver, source = "pgx", f.url
-	}
-	db, err := sql.Open(driver, source)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.ExecContext(f.t.Context(), "UPDATE jobs SET payload = $1 WHERE id = $2", string(payload), f.order.String()); err != nil {
-		f.t.Fatal(err)
-	}
+	f.exec(fmt.Sprintf("UPDATE jobs SET payload = '%s' WHERE id = '%s'", payload, f.order))
 }
 
 func (f *failure) await(what string, holds func() bool) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -27,6 +28,8 @@ import (
 	"github.com/directorybolt/directorybolt/internal/sandbox"
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
 	"github.com/directorybolt/directorybolt/internal/store/sqlite"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
 )
 
 // dialects are the stores that every story runs on.
@@ -283,6 +286,25 @@ func (s *stack) store() store {
 	}
 	s.t.Cleanup(func() { _ = s.opened.Close() })
 	return s.opened
+}
+
+// exec runs statements in the store, as people with a database console do.
+func (s *stack) exec(statements ...string) {
+	s.t.Helper()
+	driver, source := "sqlite", "file:"+filepath.Join(s.dataDir, "directorybolt.db")+"?_pragma=busy_timeout(30000)"
+	if s.url != "" {
+		driver, source = "pgx", s.url
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	for _, statement := range statements {
+		if _, err := db.ExecContext(s.t.Context(), statement); err != nil {
+			s.t.Fatalf("%s: %v", statement, err)
+		}
+	}
 }
 
 type store interface {

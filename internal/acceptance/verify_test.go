@@ -101,9 +101,9 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 	w.is("verify left nothing behind", 200, "healthy")
 
 	last := " FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)"
-	w.sql("CREATE TABLE kept AS SELECT version_id, is_applied"+last, "DELETE"+last)
+	w.exec("CREATE TABLE kept AS SELECT version_id, is_applied"+last, "DELETE"+last)
 	w.fails("migrations", "directorybolt migrate up", "health", "stale_monitor", "books")
-	w.sql("INSERT INTO goose_db_version (version_id, is_applied) SELECT version_id, is_applied FROM kept", "DROP TABLE kept")
+	w.exec("INSERT INTO goose_db_version (version_id, is_applied) SELECT version_id, is_applied FROM kept", "DROP TABLE kept")
 
 	w.parts["dlq-monitor"].kill()
 	w.fails("dlq_monitor", "directorybolt dlq-monitor", "health", "canary")
@@ -127,7 +127,7 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 	w.parts["stale-monitor"].kill() // a worker would have had another beside it
 	w.fails("stale_monitor", "directorybolt stale-monitor", "migrations")
 	w.fails("recovery", "directorybolt stale-monitor")
-	w.sql("DELETE FROM monitor_passes WHERE monitor = 'books'")
+	w.exec("DELETE FROM monitor_passes WHERE monitor = 'books'")
 	w.fails("books", "directorybolt work", "migrations")
 }
 

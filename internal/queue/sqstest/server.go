@@ -125,3 +125,13 @@ func (s *Server) Left(url string) int {
 	}
 	return sum
 }
+
+// Delete removes a queue.
+func (s *Server) Delete(url string) {
+	s.TB.Helper()
+	ctx, cancel := quick()
+	defer cancel()
+	if _, err := s.API().DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &url}); err != nil {
+		s.TB.Fatalf("delete %s: %v", url, err)
+	}
+}
