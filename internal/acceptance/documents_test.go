@@ -248,7 +248,7 @@ func (b block) entries() (all []entry) {
 	return all
 }
 
-var hereDocument = regexp.MustCompile(`<<-?\s*['"]?(\w+)['"]?`)
+var hereDocument = regexp.MustCompile(`<<-?\s*['"]?([A-Za-z_]\w*)['"]?`)
 
 // whole reports whether a command does not go on on the next line.
 func whole(command string) bool {
@@ -335,8 +335,8 @@ func (sh *shell) types(b block) {
 	sh.t.Helper()
 	all := ""
 	for _, e := range b.entries() {
-		printed := sh.execute(b, e)
-		sh.check(b, e.command, e.shows, printed)
+		printed, input := sh.execute(b, e)
+		sh.check(b, e.command, unechoed(e.shows, input), printed)
 		all += printed
 	}
 	sh.check(b, "the block", b.shows, all)
@@ -360,8 +360,20 @@ func members(t *testing.T, text string) []string {
 // forever are commands that do not end by themselves, unless they fail.
 var forever = regexp.MustCompile(`^(?:\w+=\S* )*(?:(?:bin/)?directorybolt (?:all|api|work|stale-monitor|dlq-monitor|sandbox)\b|curl -N|python3 examples/worker\.py)`)
 
-// execute has one command executed, with its step, and returns what it printed.
-func (sh *shell) execute(b block, e entry) (printed string) {
+// unechoed is what a document shows, without what the reader typed: here no terminal
+// echoes it, nor begins a new line.
+func unechoed(shows []string, input string) []string {
+	typed := strings.TrimSpace(input)
+	i := slices.IndexFunc(shows, func(line string) bool { return typed != "" && strings.HasSuffix(line, ": "+typed) })
+	if i < 0 || i+1 == len(shows) {
+		return shows
+	}
+	return slices.Concat(shows[:i], []string{strings.TrimSuffix(shows[i], typed) + shows[i+1]}, shows[i+2:])
+}
+
+// execute has one command executed, with its step, and returns what it printed and what
+// was typed into it.
+func (sh *shell) execute(b block, e entry) (printed, input string) {
 	sh.t.Helper()
 	name, _, _ := strings.Cut(e.command, "\n")
 	if sh.typed[name]++; sh.typed[name] > 1 {
@@ -375,7 +387,7 @@ func (sh *shell) execute(b block, e entry) (printed string) {
 		sh.tell("export %s", quoted(sh.env[sh.exported]))
 	}
 	command, status, begun := sh.real(e.command), 0, time.Now()
-	if forever.MatchString(command) {
+	if st.exit == 0 && forever.MatchString(command) {
 		printed, status = sh.serve(b, command, e.shows)
 	} else {
 		printed, status = sh.enter(command, st.input)
@@ -388,7 +400,7 @@ func (sh *shell) execute(b block, e entry) (printed string) {
 	if st.then != nil {
 		st.then(printed)
 	}
-	return printed
+	return printed, st.input
 }
 
 // enter has bash execute a command to its end.
