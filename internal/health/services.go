@@ -286,17 +286,21 @@ func (i Installation) alerts(ctx context.Context) (Finding, error) {
 		return f, err
 	}
 	const test = "run: directorybolt alerts test"
-	channels, working := 0, 0
+	// The store knows a channel from its first message on; until then it is set, and
+	// nothing speaks against it.
+	channels, working := len(i.Channels), len(i.Channels)
 	for _, b := range all {
 		if !i.uses(b) {
 			continue
 		}
-		channels++
+		if len(i.Channels) == 0 {
+			channels, working = channels+1, working+1
+		}
 		f.Figures["undelivered"] += float64(b.Waiting)
 		f.Figures["parked"] += float64(b.Parked)
 		broken := !b.HeldAt.IsZero() || b.Failures >= channelFails
-		if !broken {
-			working++
+		if broken {
+			working--
 		}
 		switch {
 		case broken:

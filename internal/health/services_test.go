@@ -147,6 +147,11 @@ func TestEachFaultIsNamed(t *testing.T) {
 		}, health.DLQ, health.Down, health.Troubled, "access denied"},
 
 		{"no channel", func(f *facts) { f.backlogs = nil }, health.Alerts, health.Degraded, health.Troubled, "no alert channel is set"},
+		{what: "a channel that has sent nothing yet", fault: func(f *facts) { f.channels, f.backlogs = []string{"slack"}, nil }, verdict: health.Healthy},
+		{"one of two channels fails, the other has sent nothing yet", func(f *facts) {
+			f.channels = []string{"slack", "email"}
+			f.backlogs[0].Failures, f.backlogs[0].FailingSince, f.backlogs[0].Error = 2, f.now, "status 500"
+		}, health.Alerts, health.Degraded, health.Troubled, "slack takes nothing"},
 		{what: "one failure", fault: channel(func(b *alert.Backlog, now time.Time) { b.Failures, b.FailingSince = 1, now }), verdict: health.Healthy},
 		{"the only channel fails", channel(func(b *alert.Backlog, now time.Time) { b.Failures, b.FailingSince, b.Error = 2, now, "status 500" }), health.Alerts, health.Down, health.Troubled, "status 500"},
 		{"one of two channels fails", func(f *facts) {
