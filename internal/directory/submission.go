@@ -94,7 +94,7 @@ type Submission struct {
 	Identity       string          `json:"-"`         // see Business.Identity
 	State          SubmissionState `json:"state"`
 	Fence          int64           `json:"fence,omitempty"` // of the claim that made the last intent
-	Tries          int             `json:"tries"`           // intents committed so far
+	Tries          int             `json:"tries"`           // intents committed so far, and looks that came to nothing before one
 	DueAt          time.Time       `json:"due_at,omitzero"` // not to be tried before
 	IntentAt       time.Time       `json:"intent_at,omitzero"`
 	EffectDeadline time.Time       `json:"effect_deadline,omitzero"` // nothing of the last intent is sent after

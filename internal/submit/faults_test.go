@@ -497,11 +497,16 @@ func TestOutcomeIsRecordedWhenTheAttemptIsToldToEnd(t *testing.T) {
 // TestTriesAreCountedOnce mixes tries that sent nothing after their intent with
 // looks that came to nothing before it.
 func TestTriesAreCountedOnce(t *testing.T) {
+	t.Run("the last has an intent", func(t *testing.T) { triesAreCountedOnce(t, 1) })
+	t.Run("the last is a look", func(t *testing.T) { triesAreCountedOnce(t, 0) })
+}
+
+func triesAreCountedOnce(t *testing.T, intended int) {
 	d := newDesk(t, entry("weak", 50))
 	order := d.place(1, "")
 	tried := 0
 	d.submit = func(ctx context.Context, r submit.Request) (submit.Result, error) {
-		if tried++; tried%2 == 1 {
+		if tried++; tried%2 == intended {
 			if _, err := r.Intend(ctx); err != nil {
 				return submit.Result{}, err
 			}
@@ -512,8 +517,8 @@ func TestTriesAreCountedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := d.submissionsOf(order)["weak"]
-	if s.State != directory.FailedState || tried != 5 || !strings.Contains(s.Reason, "after 5 tries") {
-		t.Errorf("%s (%s) after %d tries, want it given up after 5", s.State, s.Reason, tried)
+	if s.State != directory.FailedState || tried != 5 || s.Tries != 5 || !strings.Contains(s.Reason, "after 5 tries") {
+		t.Errorf("%s (%s) after %d tries, its row says %d; want it given up after 5", s.State, s.Reason, tried, s.Tries)
 	}
 }
 

@@ -252,6 +252,9 @@ func (t *tx) settleSubmission(j *job.Job, id uuid.UUID, o directory.Outcome) err
 			return planFault(err)
 		}
 	}
+	if before.State == directory.Planned && (o.State == directory.Planned || o.State == directory.FailedState) {
+		before.Tries++ // as the statement did
+	}
 	return t.tellOutcome(j, &before, o)
 }
 

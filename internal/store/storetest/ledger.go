@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -495,6 +496,11 @@ func settleStoresTheOutcome(b *bed) {
 	b.equal("tries after its intent", b.intend(l, got).Tries, 2)
 	b.settle(l, got, outcome(directory.Planned))
 	b.equal("tries after an intent that came to nothing", b.submission(got).Tries, 2)
+	b.settle(l, got, outcome(directory.FailedState))
+	b.equal("tries after a look without an intent that ended it", b.submission(got).Tries, 3)
+	var history struct{ Try int }
+	b.must(json.Unmarshal(b.lastEvent(j.ID, job.EventSubmissionOutcome).Detail, &history))
+	b.equal("tries that the history tells", history.Try, 3)
 }
 
 func settleWaitsForTheDeadline(b *bed) {

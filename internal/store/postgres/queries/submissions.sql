@@ -100,7 +100,8 @@ SELECT id, order_id, customer_id, directory, rank, identity, state, fence, tries
 -- $4 holds the states from which there is an arrow to the outcome. The outcome of an
 -- intent belongs to the claim that made it; another claim may speak only when
 -- nothing of it can be on the wire any more. The job's row is changed for its
--- progress, which locks it as the other statements do. A postponement counts as a try.
+-- progress, which locks it as the other statements do. A postponement counts as a
+-- try, and so does giving up without an intent.
 WITH lease AS (
     UPDATE jobs
        SET progress_at = clock_timestamp()
@@ -122,7 +123,7 @@ settled AS (
     UPDATE submissions s
        SET state = $5, class = $6, reason = $7, need = $8, evidence = coalesce($9::jsonb, evidence),
            listing_url = coalesce($10, listing_url),
-           tries = tries + CASE WHEN held.state = 'planned' AND $5 = 'planned' THEN 1 ELSE 0 END,
+           tries = tries + CASE WHEN held.state = 'planned' AND $5 IN ('planned', 'failed') THEN 1 ELSE 0 END,
            due_at = CASE WHEN $5 = 'planned' THEN clock_timestamp() + $11::bigint * interval '1 microsecond' END,
            replaced = $13::text IS NOT NULL, updated_at = clock_timestamp()
       FROM held

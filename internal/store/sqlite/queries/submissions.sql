@@ -49,11 +49,12 @@ RETURNING id, order_id, customer_id, directory, rank, identity, state, fence, tr
     class, reason, need, evidence, listing_url, replaced, canary, created_at, updated_at, live_at;
 
 -- name: SettleSubmission
--- A postponement counts as a try: a look that comes to nothing has an end.
+-- A postponement counts as a try, and so does giving up without an intent: a look that
+-- comes to nothing has an end.
 UPDATE submissions
    SET state = ?4, class = ?5, reason = ?6, need = ?7, evidence = coalesce(?8, evidence),
        listing_url = coalesce(?9, listing_url), due_at = ?10, replaced = ?11, updated_at = ?12,
-       tries = CASE WHEN ?2 = 'planned' AND ?4 = 'planned' THEN tries + 1 ELSE tries END
+       tries = CASE WHEN ?2 = 'planned' AND ?4 IN ('planned', 'failed') THEN tries + 1 ELSE tries END
  WHERE id = ?1 AND state = ?2 AND fence = ?3;
 
 -- name: ObserveSubmission
