@@ -25,7 +25,7 @@ type block struct {
 	expect   []string // lines in this order, … for anything; none: whatever
 }
 
-var fence = regexp.MustCompile("(?ms)^(<!-- run -->\n)?```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?")
+var fence = regexp.MustCompile("(?ms)^(<!-- run: rehearsal -->\n)?```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?")
 
 // blocks are the commands of a document.
 func blocks(t *testing.T, path string) []block {
