@@ -265,7 +265,7 @@ func (s *stack) customerKey() string {
 func (s *stack) unhindered() {
 	for name, value := range map[string]string{
 		"LEASE": "20s", "HEARTBEAT": "5s", "CHECK_INTERVAL_SECONDS": "5", "BACKOFF_BASE": "30s", "BACKOFF_CAP": "15m",
-		"MAX_ATTEMPTS": "5", "CRASH_BUDGET": "3", "DRAIN_DELAY": "2s", "WORKER_CONCURRENCY": "40",
+		"MAX_ATTEMPTS": "5", "CRASH_BUDGET": "3", "DRAIN_DELAY": "5s", "WORKER_CONCURRENCY": "40",
 		"RATE_LIMITS": "public=1000000/1m,key_hour=1000000/1h", "RATE_LIMIT_TIMEOUT": "10s",
 	} {
 		s.set(name, value)

@@ -76,6 +76,7 @@ const (
 	hold        = 200 * time.Millisecond // of each of its effects
 	look        = 2 * time.Millisecond   // between two looks at the store
 	slack       = 15 * time.Second       // on a busy machine, beside what the settings promise
+	overdue     = 5 * time.Second        // a monitor whose last pass is younger counts as at work
 	startup     = 60 * time.Second       // for a worker to register
 	waking      = 30 * time.Second       // for a worker that lost its lease to notice
 	meeting     = 2 * time.Second        // for a death-watch, which looks around once a second, to know a new worker
@@ -194,7 +195,7 @@ func (d *drill) watched() error {
 		return err
 	}
 	for _, p := range passes {
-		if p.Monitor == job.MonitorStale && now.Sub(p.GoodAt) < 5*d.Interval {
+		if p.Monitor == job.MonitorStale && now.Sub(p.GoodAt) < max(5*d.Interval, overdue) {
 			d.say("a stale monitor is at work on %s, pid %d", p.Host, p.PID)
 			return nil
 		}
