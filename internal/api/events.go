@@ -92,18 +92,28 @@ type streams struct {
 	ofKey map[string]int
 }
 
-func (s *streams) open(key string) bool {
+// open takes a place. A key that has all of its own is told so like anybody who asks
+// for too much; that there is none left in the process is ours to mend.
+func (s *streams) open(key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all >= mostStreams || s.ofKey[key] >= mostStreamsOfKey {
-		return false
+	switch {
+	case s.ofKey[key] >= mostStreamsOfKey:
+		p := refuse(http.StatusTooManyRequests, codeRateLimited, "this key has %d streams open, as many as a key may; close one, or come again", mostStreamsOfKey)
+		p.retryAfter = streamBeat
+		return p
+	case s.all >= mostStreams:
+		return &problem{
+			Status: http.StatusServiceUnavailable, Code: codeUnavailable, Detail: "all streams of this process are taken; come again",
+			cause: fmt.Errorf("%d streams are open, as many as a process keeps", s.all), retryAfter: streamBeat,
+		}
 	}
 	if s.ofKey == nil {
 		s.ofKey = map[string]int{}
 	}
 	s.all++
 	s.ofKey[key]++
-	return true
+	return nil
 }
 
 func (s *streams) close(key string) {
@@ -134,10 +144,8 @@ func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	key := identityOf(r.Context()).KeyID
-	if !s.streams.open(key) {
-		p := refuse(http.StatusServiceUnavailable, codeUnavailable, "there are %d streams open for this key, or %d in all; close one, or come again", mostStreamsOfKey, mostStreams)
-		p.retryAfter = streamBeat
-		return p
+	if err := s.streams.open(key); err != nil {
+		return err
 	}
 	defer s.streams.close(key)
 	reader, err := s.feed.join(r.Context(), identityOf(r.Context()))

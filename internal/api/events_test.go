@@ -251,9 +251,12 @@ func TestStreamsAreBoundedForEachKey(t *testing.T) {
 		open[i] = o.listen(key, "")
 	}
 	refused := o.ask(key, "GET", "/api/events", "")
-	refused.refused(http.StatusServiceUnavailable, codeUnavailable)
+	refused.refused(http.StatusTooManyRequests, codeRateLimited)
 	if refused.header.Get("Retry-After") == "" {
 		t.Error("nobody says when to come again")
+	}
+	if log := o.log.String(); strings.Contains(log, "request failed") {
+		t.Errorf("what a client does is called an error of ours: %s", log)
 	}
 	o.listen(o.keys[auth.Staff], "")
 	open[0].hangUp()
@@ -261,6 +264,23 @@ func TestStreamsAreBoundedForEachKey(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("a stream that was closed still counts")
 		}
+	}
+}
+
+func TestAProcessWithoutAStreamLeftSaysSoAndWhy(t *testing.T) {
+	var s streams
+	for i := range mostStreams {
+		if err := s.open(fmt.Sprint("key", i)); err != nil {
+			t.Fatalf("stream %d: %v", i, err)
+		}
+	}
+	p := problemOf(s.open("one more"))
+	if p.Status != http.StatusServiceUnavailable || p.Code != codeUnavailable || p.cause == nil || p.retryAfter == 0 {
+		t.Errorf("%+v, cause %v", p, p.cause)
+	}
+	s.close("key0")
+	if err := s.open("one more"); err != nil {
+		t.Errorf("after one was closed: %v", err)
 	}
 }
 
