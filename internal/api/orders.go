@@ -169,7 +169,7 @@ type ordersQuery struct {
 	paging
 }
 
-// listOrders shows no counts of directories: that would be a question for each order.
+// listOrders shows no counts of directories by state: of those it tells how many are done.
 func (s *server) listOrders(w http.ResponseWriter, r *http.Request) error {
 	q := queryOf(r, "state", "customer", "limit", "cursor")
 	f := job.Filter{Kind: job.KindOrder, State: q.state(), Customer: q.id("customer"), Limit: q.limit()}
@@ -189,9 +189,18 @@ func (s *server) listOrders(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ids := make([]job.ID, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.ID
+	}
+	done, err := s.Store.CountDone(r.Context(), ids...)
+	if err != nil {
+		return err
+	}
 	orders := make([]orderView, len(jobs))
 	for i, j := range jobs {
 		orders[i] = orderOf(j, nil)
+		orders[i].Done = done[j.ID]
 	}
 	return answerJSON(w, http.StatusOK, pageOf(orders, limit, func(o orderView) job.ID { return o.ID }))
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
@@ -27,6 +28,34 @@ func TestACustomerPlacesAndFollowsItsOrder(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	o.ask(mine, "GET", "/api/orders/"+v.ID.String()+"/results", "").is(http.StatusOK)
+}
+
+// What a list says of an order is what the order says of itself.
+func TestAListTellsHowFarEachOrderIs(t *testing.T) {
+	o := newOffice(t)
+	first, second := o.placed(o.customer, 1), o.placed(o.customer, 2)
+	j := o.take(o.pool())
+	plan := directory.Plan{Identity: "who", Choices: []directory.Choice{{Directory: "alpha", Rank: 1}, {Directory: "beta", Rank: 2}, {Directory: "gamma", Rank: 3}}, Shortfall: 47}
+	subs, err := o.store.Plan(t.Context(), j.Lease(), plan)
+	o.must(err)
+	for _, sub := range subs[:2] {
+		o.must(o.store.Settle(t.Context(), j.Lease(), sub.ID, directory.Outcome{State: directory.Skipped, Reason: "paid"}))
+	}
+	for _, key := range []string{o.keys[auth.Customer], o.keys[auth.Staff]} {
+		var list page[orderView]
+		o.ask(key, "GET", "/api/orders", "").is(http.StatusOK).into(&list)
+		done := map[job.ID]int{}
+		for _, v := range list.Items {
+			var one orderView
+			o.ask(key, "GET", "/api/orders/"+v.ID.String(), "").is(http.StatusOK).into(&one)
+			if done[v.ID] = v.Done; v.Done != one.Done || v.Shortfall != one.Shortfall {
+				t.Errorf("listed with %d done and a shortfall of %d, the order itself says %d and %d", v.Done, v.Shortfall, one.Done, one.Shortfall)
+			}
+		}
+		if len(list.Items) != 2 || done[first]+done[second] != 2 || done[j.ID] != 2 {
+			t.Errorf("done %v, want 2 of %s alone", done, j.ID)
+		}
+	}
 }
 
 func TestCustomersSeeNoOrdersOfOthers(t *testing.T) {

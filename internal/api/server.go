@@ -43,6 +43,9 @@ type Store interface {
 	Submissions(ctx context.Context, order job.ID) ([]directory.Submission, error)
 	// CountSubmissions counts them by state.
 	CountSubmissions(ctx context.Context, order job.ID) ([]directory.Count, error)
+	// CountDone counts those of each order that need no more work of it and were not
+	// replaced. An order without any is left out.
+	CountDone(ctx context.Context, orders ...job.ID) (map[job.ID]int, error)
 }
 
 // Clerk places orders.

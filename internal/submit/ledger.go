@@ -29,6 +29,10 @@ type Ledger interface {
 	// replaced.
 	CountSubmissions(ctx context.Context, order uuid.UUID) ([]directory.Count, error)
 
+	// CountDone counts, for each of the orders, the submissions that need no more work of
+	// it and were not replaced. An order without any is left out.
+	CountDone(ctx context.Context, orders ...uuid.UUID) (map[uuid.UUID]int, error)
+
 	// HeldDirectories lists the directories in which a submission of any order
 	// holds a place for the identity.
 	HeldDirectories(ctx context.Context, identity string) ([]string, error)

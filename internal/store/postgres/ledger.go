@@ -112,6 +112,19 @@ func (s *Store) CountSubmissions(ctx context.Context, order uuid.UUID) ([]direct
 	}, dbID(order))
 }
 
+// CountDone counts, for each order, the submissions that need no more work of it.
+func (s *Store) CountDone(ctx context.Context, orders ...uuid.UUID) (map[uuid.UUID]int, error) {
+	done := map[uuid.UUID]int{}
+	_, err := all(ctx, s, fmt.Sprintf("count what is done of %d orders", len(orders)), "CountDone", func(row pgx.CollectableRow) (struct{}, error) {
+		var id uuid.UUID
+		var n int
+		err := row.Scan((*nullID)(&id), &n)
+		done[id] = n
+		return struct{}{}, err
+	}, dbIDs(orders))
+	return done, err
+}
+
 // HeldDirectories lists the directories that the business may stand in.
 func (s *Store) HeldDirectories(ctx context.Context, identity string) ([]string, error) {
 	const what = "list held directories"

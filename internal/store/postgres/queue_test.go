@@ -48,6 +48,7 @@ ANALYZE jobs; ANALYZE events; ANALYZE submissions`
 		}{
 			"OrdersOf":         {"jobs_of_customer", "jobs", []any{job.NewID()}},
 			"CountSubmissions": {"submissions_of_order", "submissions", []any{job.NewID()}},
+			"CountDone":        {"submissions_of_order", "submissions", []any{[][16]byte{job.NewID(), job.NewID()}}},
 			"Line":             {"jobs_for_claim", "jobs", []any{[]string{"order"}, 1000}},
 			"ListEvents":       {"events_by_time", "events", []any{now, job.ID{}, nil, 1000}},
 		} {

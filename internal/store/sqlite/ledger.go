@@ -111,6 +111,25 @@ func (s *Store) CountSubmissions(ctx context.Context, order uuid.UUID) ([]direct
 	return counts, nil
 }
 
+// CountDone implements [submit.Ledger].
+func (s *Store) CountDone(ctx context.Context, orders ...uuid.UUID) (map[uuid.UUID]int, error) {
+	done := map[uuid.UUID]int{}
+	if len(orders) == 0 {
+		return done, nil
+	}
+	_, err := all(s.read(ctx), func(r row) (struct{}, error) {
+		var id uuid.UUID
+		var n int
+		err := r.Scan(&id, &n)
+		done[id] = n
+		return struct{}{}, err
+	}, q.CountDone, list(orders))
+	if err != nil {
+		return nil, fmt.Errorf("count what is done of %d orders: %w", len(orders), s.explain(err))
+	}
+	return done, nil
+}
+
 // HeldDirectories implements [submit.Ledger].
 func (s *Store) HeldDirectories(ctx context.Context, identity string) ([]string, error) {
 	secret, err := s.Secret(ctx, store.ErasureSecret)

@@ -3,7 +3,7 @@ package sqlite
 // statements has a field for each statement of queries/*.sql.
 type statements struct {
 	// jobs.sql, events.sql and submissions.sql, as many ask
-	HastenJob, Line, OrdersOf, ListEvents, CountSubmissions string
+	HastenJob, Line, OrdersOf, ListEvents, CountSubmissions, CountDone string
 	// alerts.sql
 	UnreadNotices, LatestAlerts, DueAlerts, GetAlert, SaveAlert, ListAlerts, CountUnresolved string
 	CountUnresolvedInLane, PendingAlerts, PruneAlerts                                        string

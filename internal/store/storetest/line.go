@@ -16,6 +16,7 @@ var linePromises = []promise{
 	{name: "HastenEndsAWait", hints: true, holds: hastenEndsAWait},
 	{name: "HastenIsForPendingJobs", holds: hastenIsForPending},
 	{name: "SubmissionsAreCountedByState", holds: submissionsAreCounted},
+	{name: "WhatIsDoneIsCountedForManyOrders", holds: doneIsCountedForMany},
 }
 
 func (b *bed) line(of ...string) []job.Place {
@@ -218,4 +219,26 @@ func submissionsAreCounted(b *bed) {
 	counts, err = b.Store.CountSubmissions(b.ctx, job.NewID())
 	b.must(err)
 	b.equal("counts of no order", len(counts), 0)
+}
+
+func doneIsCountedForMany(b *bed) {
+	first, subs := b.planned("who", "alpha", "beta", "gamma", "epsilon")
+	b.settle(first.Lease(), subs[0], directory.Outcome{
+		State: directory.Skipped, Reason: "paid", Replacement: &directory.Choice{Directory: "delta", Rank: 5},
+	})
+	b.settle(first.Lease(), subs[1], directory.Outcome{State: directory.Skipped, Reason: "no more directories"})
+	b.settle(first.Lease(), subs[2], directory.Outcome{State: directory.NeedsAction, Need: directory.NeedCaptcha, Reason: "captcha"})
+	second, subs := b.planned("else", "alpha", "beta")
+	b.settle(second.Lease(), subs[0], directory.Outcome{State: directory.Skipped, Reason: "paid"})
+	unbegun, others := b.planned("third", "alpha")
+	b.settle(unbegun.Lease(), others[0], directory.Outcome{State: directory.Planned, Delay: time.Hour, Reason: "daily cap"})
+	done, err := b.Store.CountDone(b.ctx, first.ID, second.ID, unbegun.ID, job.NewID())
+	b.must(err)
+	b.equal("done", done, map[job.ID]int{first.ID: 2, second.ID: 1})
+	done, err = b.Store.CountDone(b.ctx, second.ID)
+	b.must(err)
+	b.equal("done of one", done, map[job.ID]int{second.ID: 1})
+	done, err = b.Store.CountDone(b.ctx)
+	b.must(err)
+	b.equal("done of none", len(done), 0)
 }

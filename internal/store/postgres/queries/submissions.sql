@@ -48,6 +48,12 @@ SELECT state, replaced, count(*)
  WHERE order_id = $1
  GROUP BY state, replaced;
 
+-- name: CountDone
+SELECT order_id, count(*)
+  FROM submissions
+ WHERE order_id = ANY ($1::uuid[]) AND state NOT IN ('planned', 'submitting') AND NOT replaced
+ GROUP BY order_id;
+
 -- name: GetSubmission
 SELECT id, order_id, customer_id, directory, rank, identity, state, fence, tries, due_at, intent_at, effect_deadline,
     class, reason, need, evidence, listing_url, replaced, canary, created_at, updated_at, live_at

@@ -22,12 +22,17 @@ export function orders(main) {
       { name: 'Order', cell: (o) => el('a', { href: `#/orders/${o.id}`, title: o.id }, code(short(o.id))) },
       { name: 'State', cell: (o) => badge(o.state) },
       { name: 'Package', cell: (o) => capital(o.package) },
-      { name: 'Directories', number: true, cell: (o) => number(o.quota) },
+      { name: 'Done', number: true, cell: done },
       { name: 'Value', number: true, cell: (o) => money(o.value_cents) },
       { name: 'Placed', cell: (o) => when(o.created_at) },
       { name: 'Ended', cell: (o) => when(o.finished_at) },
     ],
   }).stop;
+}
+
+// done tells how many directories of an order need no more work, and what it falls short.
+function done(o) {
+  return [`${number(o.done)} of ${number(o.quota)}`, o.shortfall > 0 && [', ', badge('skipped', `${number(o.shortfall)} short`)]];
 }
 
 // byID opens an order whose id somebody was told.
