@@ -222,7 +222,7 @@ type crew struct {
 func crewOf(all []job.Worker, now time.Time) (c crew) {
 	var last time.Time
 	for _, w := range all {
-		if len(w.Kinds) == 1 && w.Kinds[0] == job.KindCanary {
+		if w.CanariesOnly() {
 			continue
 		}
 		switch {

@@ -141,6 +141,10 @@ type Worker struct {
 	RetiredCause string    `json:"retired_cause,omitempty"`
 }
 
+// CanariesOnly reports whether it is the worker of a drill: it performs canaries alone,
+// may be killed on purpose, and is counted in no report.
+func (w Worker) CanariesOnly() bool { return len(w.Kinds) == 1 && w.Kinds[0] == KindCanary }
+
 // Causes of a worker's retirement.
 const (
 	RetiredLeaseExpired = "lease_expired" // no beat in time

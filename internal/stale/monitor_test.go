@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,18 +85,20 @@ func (w *ward) monitor() *Monitor {
 // worker registers a worker that runs n jobs.
 func (w *ward) worker(n int) (job.ID, []job.Job) {
 	w.t.Helper()
-	id := job.NewID()
-	if err := w.Register(w.t.Context(), job.Worker{ID: id, Host: id.String(), Kinds: []string{job.KindNoop}, Capacity: n}, lease); err != nil {
+	return w.workerOn(job.Spec{Kind: job.KindNoop}, n)
+}
+
+// workerOn is a worker of its own kind that has n such jobs.
+func (w *ward) workerOn(spec job.Spec, n int) (job.ID, []job.Job) {
+	w.t.Helper()
+	id, kinds := job.NewID(), []string{spec.Kind}
+	if err := w.Register(w.t.Context(), job.Worker{ID: id, Host: id.String(), Kinds: kinds, Capacity: n}, lease); err != nil {
 		w.t.Fatal(err)
 	}
-	specs := make([]job.Spec, n)
-	for i := range specs {
-		specs[i].Kind = job.KindNoop
-	}
-	if _, err := w.Enqueue(w.t.Context(), specs...); err != nil {
+	if _, err := w.Enqueue(w.t.Context(), slices.Repeat([]job.Spec{spec}, n)...); err != nil {
 		w.t.Fatal(err)
 	}
-	jobs, err := w.Claim(w.t.Context(), job.ClaimRequest{Worker: id, Limit: n, Kinds: []string{job.KindNoop}})
+	jobs, err := w.Claim(w.t.Context(), job.ClaimRequest{Worker: id, Limit: n, Kinds: kinds})
 	if err != nil || len(jobs) != n {
 		w.t.Fatalf("claimed %d of %d jobs, error %v", len(jobs), n, err)
 	}

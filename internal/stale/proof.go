@@ -73,13 +73,18 @@ func (m *Monitor) count(r Result, failed error) {
 	m.countDone(r)
 }
 
-// countDone counts what was done, in a pass or between two.
+// countDone counts what was done, in a pass or between two. What drills kill on purpose
+// is in no report.
 func (m *Monitor) countDone(r Result) {
 	for _, w := range r.Retired {
-		m.tally.Count(job.FactRetired, w.RetiredCause, 1)
+		if !w.CanariesOnly() {
+			m.tally.Count(job.FactRetired, w.RetiredCause, 1)
+		}
 	}
 	for _, j := range r.Recovered {
-		m.tally.Count(job.FactRecovered, j.Cause, 1)
+		if !j.Canary {
+			m.tally.Count(job.FactRecovered, j.Cause, 1)
+		}
 	}
 }
 

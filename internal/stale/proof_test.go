@@ -57,6 +57,7 @@ func TestWhatAMonitorDidIsInTheSumsWhenItLeft(t *testing.T) {
 	m := w.monitor()
 	m.Rollups = w
 	w.worker(3)
+	w.workerOn(job.Spec{Kind: job.KindCanary, Canary: true}, 2) // a drill's: in no report
 	w.pass(m)
 	w.advance(lease + time.Second)
 	w.looksGood(m)
