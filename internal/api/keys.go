@@ -24,6 +24,16 @@ type madeKey struct {
 	auth.Key
 }
 
+// keptKey answers who asks for it again under the same Idempotency-Key. It is kept for a
+// day, so it has neither the text nor anything personal.
+type keptKey struct {
+	ID        string    `json:"id"`
+	Role      auth.Role `json:"role"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	Detail    string    `json:"detail"` // what to do without the text
+}
+
 func (s *server) listKeys(w http.ResponseWriter, r *http.Request) error {
 	keys, err := s.Store.Keys(r.Context())
 	if err != nil {
@@ -32,8 +42,7 @@ func (s *server) listKeys(w http.ResponseWriter, r *http.Request) error {
 	return answerJSON(w, http.StatusOK, pageOf(keys, len(keys), nil))
 }
 
-// createKey is not repeated under an idempotency key: the answer would have to be
-// kept, and with it the key's text.
+// createKey makes one key for an idempotency key. Its text is in the first answer alone.
 func (s *server) createKey(w http.ResponseWriter, r *http.Request) error {
 	var in keyRequest
 	if err := decode(r, &in); err != nil {
@@ -54,7 +63,10 @@ func (s *server) createKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answerJSON(w, http.StatusCreated, madeKey{text, k})
+	return answerOnce(w, http.StatusCreated, madeKey{text, k}, keptKey{
+		ID: k.ID, Role: k.Role, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt,
+		Detail: "the text of this key was in the first answer alone; if that is lost, revoke the key and make another",
+	})
 }
 
 func (s *server) revokeKey(w http.ResponseWriter, r *http.Request) error {

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"time"
@@ -69,8 +70,22 @@ func repeat(w http.ResponseWriter, a *idempotency.Answer) error {
 // recorder keeps what is answered.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	body   bytes.Buffer
+	status  int
+	body    bytes.Buffer
+	instead *idempotency.Answer // what to keep where the answer holds a secret
+}
+
+// answerOnce answers what only this request may be told. Who asks again is answered 200
+// with again, and nothing else is kept.
+func answerOnce(w http.ResponseWriter, status int, v, again any) error {
+	if k, ok := w.(*recorder); ok {
+		data, err := json.Marshal(again)
+		if err != nil {
+			return err
+		}
+		k.instead = &idempotency.Answer{Status: http.StatusOK, ContentType: "application/json", Body: append(data, '\n')}
+	}
+	return answerJSON(w, status, v)
 }
 
 func (k *recorder) WriteHeader(status int) {
@@ -88,6 +103,9 @@ func (k *recorder) Write(b []byte) (int, error) {
 func (k *recorder) answer(err error) *idempotency.Answer {
 	if err != nil || k.status == 0 {
 		return nil
+	}
+	if k.instead != nil {
+		return k.instead
 	}
 	h := k.Header()
 	return &idempotency.Answer{Status: k.status, ContentType: h.Get("Content-Type"), Location: h.Get("Location"), Body: k.body.Bytes()}

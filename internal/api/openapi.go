@@ -125,7 +125,7 @@ type (
 
 const about = "Orders in, answers out. Show a key with `Authorization: Bearer`; each route says which roles it serves. " +
 	"Errors are problem documents (RFC 9457) with a stable `code`. Lists answer `items`, and `next_cursor` while there is more. " +
-	"A POST that creates something may carry an `Idempotency-Key`: the same request again is answered as before. " +
+	"A POST that makes an order, a job or a key may carry an `Idempotency-Key`: the same request again is answered as before, but for a key's text. " +
 	"Requests are limited by the policies under `x-rate-policies`; `RateLimit` says what is left, a 429 when to come again. " +
 	"Times are RFC 3339 in UTC, ids UUIDs, money whole US cents. Answers may gain members; members that are not told here " +
 	"are refused, and so are parameters where there are any. A member of a request that is null counts as left out."

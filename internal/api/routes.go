@@ -87,7 +87,7 @@ func (s *server) routes() []route {
 
 		// Keys and browser sessions.
 		{"GET", "/api/keys", admins, policyAdmin, "Lists API keys, newest first; never their text.", s.listKeys, nil, page[auth.Key]{}},
-		{"POST", "/api/keys", admins, policyAdmin, "Makes a key. Its text is answered once and kept nowhere.", s.createKey, keyRequest{}, answers{201: madeKey{}, 404: codes{codeCustomerNotFound}}},
+		{"POST", "/api/keys", admins, policyAdmin, "Makes a key. Its text is answered once and kept nowhere: who asks again under the same Idempotency-Key is told which key it was.", s.createKey, once{keyRequest{}}, answers{201: madeKey{}, 200: keptKey{}, 404: codes{codeCustomerNotFound}}},
 		{"DELETE", "/api/keys/{key}", admins, policyAdmin, "Ends a key and its sessions for ever.", s.revokeKey, nil, answers{204: nil, 404: codes{codeNotFound}, 409: codes{codeInvalidStatus}}},
 		{"POST", "/api/session", anybody, policyAuth, "Signs a browser in with a key.", s.signIn, sessionRequest{}, answers{201: auth.Identity{}}},
 		{"GET", "/api/session", keyed, "", "Says who asks.", s.whoAmI, nil, auth.Identity{}},

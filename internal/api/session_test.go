@@ -40,6 +40,39 @@ func TestASessionThatIsOverKeepsNobodyOut(t *testing.T) {
 	o.ask("", "GET", "/api/orders", "", "Cookie", sessionCookie+"=over").refused(http.StatusUnauthorized, codeUnauthenticated)
 }
 
+// Who did not hear the answer learns which key there is, and nothing keeps its text.
+func TestAKeyIsMadeOnceAndItsTextIsToldOnce(t *testing.T) {
+	o := newOffice(t)
+	admin := o.keys[auth.Admin]
+	const want = `{"name":"ann","role":"staff"}`
+	var made madeKey
+	var kept keptKey
+	o.ask(admin, "POST", "/api/keys", want, idempotencyHeader, "for ann").is(http.StatusCreated).into(&made)
+	again := o.ask(admin, "POST", "/api/keys", want, idempotencyHeader, "for ann").is(http.StatusOK)
+	again.into(&kept)
+	if kept.ID != made.ID || kept.Role != auth.Staff || kept.Detail == "" || again.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("made %s, and again answered %s", made.ID, again.body)
+	}
+	for _, secret := range []string{"dbk_live_", made.Text[len("dbk_live_")+9:], "ann"} {
+		if strings.Contains(string(again.body), secret) {
+			t.Errorf("answered again with %q: %s", secret, again.body)
+		}
+	}
+	o.ask(admin, "POST", "/api/keys", `{"name":"bob","role":"staff"}`, idempotencyHeader, "for ann").refused(http.StatusUnprocessableEntity, codeIdempotencyMismatch)
+	o.ask(made.Text, "GET", "/api/session", "").is(http.StatusOK)
+	var keys page[auth.Key]
+	o.ask(admin, "GET", "/api/keys", "").is(http.StatusOK).into(&keys)
+	n := 0
+	for _, k := range keys.Items {
+		if k.Name == "ann" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d keys were made, want 1", n)
+	}
+}
+
 func TestAdminsMakeAndRevokeKeys(t *testing.T) {
 	o := newOffice(t)
 	admin := o.keys[auth.Admin]
