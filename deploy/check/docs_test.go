@@ -138,30 +138,116 @@ func goEnv(t *testing.T, name string) string {
 }
 
 var (
-	ourCommand  = regexp.MustCompile(`(?m)(?:^|[\s(|&])directorybolt ((?:[a-z][a-z-]*)(?: [^#&|;>()` + "`" + `\n]+)?)`)
+	ourCommand  = regexp.MustCompile(`(?m)(?:^|[\s(|&])(?:bin/)?directorybolt ((?:[a-z][a-z-]*)(?: [^#&|;>()` + "`" + `\n]+)?)`)
+	ourTarget   = regexp.MustCompile(`(?m)(?:^|[\s(|&])make (?:-C \S+ )?([a-z][a-z-]*)((?: [a-z][a-z-]*)*)`)
 	ourService  = regexp.MustCompile(`docker compose (?:run|up|exec)[^\n]*`)
 	ourUnit     = regexp.MustCompile(`directorybolt-[a-z@-]+\d*\.(?:service|socket)|directorybolt\.target`)
 	placeholder = regexp.MustCompile(`^[A-Z]+$`)
+
+	anyFence = regexp.MustCompile("(?ms)^ *```(\\w*)\n(.*?)^ *```$")
+	prompted = regexp.MustCompile(`(?m)^ *\$ (.*)$`)
+	redirect = regexp.MustCompile(` \d?>+&?\S+`)
+	span     = regexp.MustCompile("`([^`\n]+)`")
+	word     = regexp.MustCompile(`(?:[^\s"']|"[^"]*"|'[^']*')+`)
 )
 
-// Commands that no test runs are at least commands of this binary, services of the
-// compose file, units that there are.
+// Commands, in blocks and in the text, are commands of this binary with flags that it
+// has, targets of the Makefile, services of the compose file, units that there are;
+// also those that no test runs.
 func TestTheCommandsOfTheDocumentsExist(t *testing.T) {
 	p := compose(t, "", nil, "compose.yaml")
-	for _, path := range []string{"docs/deployment.md", "docs/quick-reference.md"} {
-		for _, b := range blocks(t, path) {
-			where := fmt.Sprintf("%s:%d", path, b.line)
-			for _, m := range ourCommand.FindAllStringSubmatch(b.commands, -1) {
-				checkCommand(t, where, strings.Fields(strings.TrimSuffix(strings.Trim(m[1], `"`), " 2")))
+	makefile, seen, commands := read(t, "Makefile"), map[string]bool{}, subcommands(t)
+	for _, path := range documents(t) {
+		for _, told := range typedIn(read(t, path), commands) {
+			for _, m := range ourCommand.FindAllStringSubmatch(redirect.ReplaceAllString(told, ""), -1) {
+				if words := ready(m[1]); !seen[strings.Join(words, " ")] {
+					seen[strings.Join(words, " ")] = true
+					checkCommand(t, path, words)
+				}
 			}
-			for _, line := range ourService.FindAllString(b.commands, -1) {
-				checkCompose(t, where, p, strings.Fields(line))
+			for _, m := range ourTarget.FindAllStringSubmatch(told, -1) {
+				for _, target := range strings.Fields(m[1] + m[2]) {
+					if !strings.Contains(makefile, "\n"+target+":") {
+						t.Errorf("%s: %s: make has no target %s", path, told, target)
+					}
+				}
 			}
-			for _, unit := range ourUnit.FindAllString(b.commands, -1) {
+			for _, line := range ourService.FindAllString(told, -1) {
+				checkCompose(t, path, p, strings.Fields(line))
+			}
+			for _, unit := range ourUnit.FindAllString(told, -1) {
 				read(t, "deploy/systemd/"+regexp.MustCompile(`@\d+`).ReplaceAllString(unit, "@"))
 			}
 		}
 	}
+	if len(seen) < 100 {
+		t.Errorf("only %d commands were found", len(seen))
+	}
+}
+
+// documents are those that tell people what to type.
+func documents(t *testing.T) (paths []string) {
+	t.Helper()
+	for _, pattern := range []string{"*.md", "docs/*.md", "internal/*/README.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d documents, %v", pattern, len(found), err)
+		}
+		for _, path := range found {
+			if path = strings.TrimPrefix(path, root+"/"); path != "CHANGELOG.md" { // it tells of what was
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
+}
+
+// typedIn is what a document says to type: blocks of commands, and what stands in
+// backquotes, where the program's name may be left out.
+func typedIn(text string, commands map[string]bool) (all []string) {
+	for _, m := range anyFence.FindAllStringSubmatch(text, -1) {
+		switch m[1] {
+		case "sh", "bash":
+			all = append(all, m[2])
+		case "console":
+			for _, line := range prompted.FindAllStringSubmatch(m[2], -1) {
+				all = append(all, line[1])
+			}
+		}
+	}
+	for _, m := range span.FindAllStringSubmatch(anyFence.ReplaceAllString(text, ""), -1) {
+		words := strings.Fields(m[1])
+		if len(words) > 1 && (commands[words[0]] || commands[words[0]+" "+words[1]]) {
+			m[1] = "directorybolt " + m[1]
+		}
+		all = append(all, m[1])
+	}
+	return all
+}
+
+// subcommands are what the program's help lists.
+func subcommands(t *testing.T) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z][a-z-]*(?: [a-z-]+)?)  `).FindAllStringSubmatch(run(t, exec.Command(binary, "--help")), -1) {
+		all[m[1]] = true
+	}
+	if !all["work"] || !all["dlq list"] {
+		t.Fatalf("the help lists %v", all)
+	}
+	return all
+}
+
+// ready are the words of a command, without what stands for others.
+func ready(command string) []string {
+	words := word.FindAllString(command, -1)
+	for i, w := range words {
+		words[i] = strings.Trim(w, `"'`)
+	}
+	if n := len(words); words[n-1] == "…" && !strings.HasPrefix(words[n-2], "--") {
+		words = words[:n-1]
+	}
+	return words
 }
 
 // checkCompose looks at the words of a docker compose command that are neither flags
