@@ -141,7 +141,7 @@ func anAPI(s *stack) example {
 
 // aDeploy is an installation whose every part runs.
 func aDeploy(s *stack) example {
-	w := newWard(s.t, s)
+	w := newWard(s.t, s, [2]string{"CHECK_INTERVAL_SECONDS", "5"}, [2]string{"DLQ_CHECK_INTERVAL_SECONDS", "5"})
 	s.set("CATALOG", w.catalog)
 	return example{
 		stands: map[string]string{"https://api.example.com": w.url, "24h": "1s"},
@@ -305,7 +305,7 @@ func aLimit(s *stack) example {
 // aLimitWithoutItsStore is an API that was asked five times; after the second time
 // another process took the database's lock and kept it.
 func aLimitWithoutItsStore(s *stack) example {
-	const patience = 500 * time.Millisecond
+	const patience = 2 * time.Second
 	url, stands := limited(s, patience)
 	for range 2 {
 		ask(s.t, url, "/api/orders", "203.0.113.1")

@@ -40,19 +40,19 @@ type ward struct {
 	catalog string
 }
 
-func newWard(t *testing.T, s *stack) *ward {
+func newWard(t *testing.T, s *stack, settings ...[2]string) *ward {
 	t.Helper()
 	emulator := sqstest.Can(t, func(e sqstest.Emulator) bool { return e.Counts })[0].Start(t)
 	queues := emulator.Pair(10)
 	w := &ward{stack: s, parts: map[string]*process{}, sqs: sqstest.NewProxy(t, emulator)}
 	w.slack = alerttest.NewWeb(t, map[alerttest.Behaviour]alerttest.Reply{alerttest.Accept: {Status: 200, Body: "ok"}})
-	for _, kv := range [][2]string{
+	for _, kv := range slices.Concat([][2]string{
 		{"AWS_ENDPOINT_URL_SQS", w.sqs.Endpoint}, {"AWS_REGION", "us-east-1"}, {"AWS_ACCESS_KEY_ID", "test"}, {"AWS_SECRET_ACCESS_KEY", "test"},
 		{"SQS_QUEUE_URL", queues.URL}, {"SQS_DLQ_URL", queues.DLQ}, {"SLACK_WEBHOOK_URL", w.slack.URL + "/services/T0/B0/x"},
 		{"DLQ_CHECK_INTERVAL_SECONDS", "1"}, {"PROBE_ADDRESS", "127.0.0.1:0"},
 		// What a busy machine delays must not look like a death.
 		{"CHECK_INTERVAL_SECONDS", "1"}, {"LEASE", "20s"}, {"HEARTBEAT", "2s"}, {"RATE_LIMIT_TIMEOUT", "10s"},
-	} {
+	}, settings) {
 		s.set(kv[0], kv[1])
 	}
 	var err error
