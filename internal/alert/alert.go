@@ -114,8 +114,12 @@ func newAlert(o Observation) Alert {
 
 // add counts what o speaks of.
 func (a *Alert) add(o Observation) {
-	a.Count += o.Count
-	a.ValueCents += o.ValueCents
+	before := a.Count
+	if o.Whole { // nothing is counted, or put at risk, twice
+		a.Count, a.ValueCents = max(a.Count, o.Count), max(a.ValueCents, o.ValueCents)
+	} else {
+		a.Count, a.ValueCents = a.Count+o.Count, a.ValueCents+o.ValueCents
+	}
 	if o.Redrives > 0 {
 		a.Again += o.Count
 	}
@@ -135,7 +139,7 @@ func (a *Alert) add(o Observation) {
 			*latest.to = *latest.of
 		}
 	}
-	if !a.SaidAt.IsZero() && a.GrownAt.IsZero() {
+	if !a.SaidAt.IsZero() && a.GrownAt.IsZero() && a.Count > before {
 		a.GrownAt = o.At
 	}
 	a.addCustomer(o.CustomerID)

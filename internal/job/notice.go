@@ -30,6 +30,7 @@ type Notice struct {
 	Text       string `json:"text,omitempty"`        // one sentence for people; no secret
 	Count      int64  `json:"count,omitempty"`       // how many things it speaks of; 0 means 1
 	ValueCents int64  `json:"value_cents,omitempty"` // at risk with these
+	Whole      bool   `json:"whole,omitempty"`       // Count and ValueCents are all there is of the group, told before or not
 	Canary     bool   `json:"canary,omitempty"`
 
 	JobIDs     []ID   `json:"job_ids,omitempty"` // a sample, at most MostNoticeJobs are kept

@@ -15,6 +15,7 @@ import (
 var alertPromises = []promise{
 	{name: "FirstSightIsSaidOnceOnEachChannel", holds: firstSight},
 	{name: "GrowthIsSaidWithSpaceBetween", holds: growth},
+	{name: "WhatIsToldAsAWholeIsNotCountedTwice", holds: wholes},
 	{name: "RemindersComeEverMoreSeldomUntilAcknowledged", holds: reminders},
 	{name: "ASilenceHoldsForTheGroupAndEnds", holds: silences},
 	{name: "WhatIsOverIsSaidAndClosed", holds: resolution},
@@ -186,6 +187,26 @@ func growth(b *bed) {
 	later := b.undelivered()[1]
 	b.equal("count", later.Message.Count, int64(4))
 	b.equal("still due as the replaced one", later.DueAt, list[1].DueAt)
+}
+
+func wholes(b *bed) {
+	gates := b.gates("slack")
+	b.tell(letter("a"))
+	b.tell(letter("a"))
+	b.pass(gates)
+	b.Advance(settle)
+	b.pass(gates)
+	again := letter("a")
+	again.Whole, again.Count, again.ValueCents = true, 2, 29800
+	b.tell(again)
+	b.pass(gates)
+	b.Advance(spacing)
+	b.equal("messages about what was told", b.pass(gates), 0)
+	again.Key, again.Count, again.ValueCents = "", 3, 44700
+	b.tell(again)
+	b.equal("messages about one more", b.pass(gates), 1)
+	m := b.undelivered()[1].Message
+	b.equal("count, fresh, cents", []any{m.Count, m.Fresh, m.ValueCents}, []any{int64(3), int64(1), int64(44700)})
 }
 
 func reminders(b *bed) {
