@@ -12,7 +12,7 @@ import (
 // it is resolved.
 func Ack(ctx context.Context, s Store, id job.ID, by job.By) (Alert, error) {
 	return act(ctx, s, job.EventAlertAcknowledged, id, by, func(a *Alert, now time.Time) {
-		a.AckedAt, a.AckedBy, a.AckReason, a.AckSaid = now, tidy(by.Actor, 100), tidy(by.Reason, mostText), false
+		a.AckedAt, a.AckedBy, a.AckReason, a.AckSaid = now, job.OneLine(by.Actor, 100), job.OneLine(by.Reason, mostText), false
 		if a.State == Open {
 			a.State = Acked
 		}
@@ -22,7 +22,7 @@ func Ack(ctx context.Context, s Store, id job.ID, by job.By) (Alert, error) {
 // SilenceFor keeps the alert's group quiet for a while. ErrState when it is resolved.
 func SilenceFor(ctx context.Context, s Store, id job.ID, d time.Duration, by job.By) (Alert, error) {
 	return act(ctx, s, job.EventAlertSilenced, id, by, func(a *Alert, now time.Time) {
-		a.State, a.Silence = Silenced, &Silence{Until: now.Add(d), By: tidy(by.Actor, 100), Reason: tidy(by.Reason, mostText)}
+		a.State, a.Silence = Silenced, &Silence{Until: now.Add(d), By: job.OneLine(by.Actor, 100), Reason: job.OneLine(by.Reason, mostText)}
 	})
 }
 

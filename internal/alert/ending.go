@@ -33,7 +33,7 @@ func (e *ending) record() error {
 	if !e.receipt.Doubt {
 		d.DoubtAt = e.doubt
 	}
-	d.Error = tidy(e.receipt.Cause, mostText)
+	d.Error = job.OneLine(e.receipt.Cause, mostText)
 	if e.receipt.Outcome == Delivered {
 		err = e.delivered(&d, &c)
 	} else {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/directorybolt/directorybolt/internal/job"
 )
@@ -26,7 +25,6 @@ type Observation struct {
 // Bounds of what is read from a notice, in bytes or units.
 const (
 	mostText  = 600
-	mostGroup = 200
 	mostCount = 1_000_000_000
 	mostCents = 1_000_000_000_000
 	oldest    = 30 * 24 * time.Hour
@@ -39,10 +37,10 @@ var kindForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 func Observe(payload []byte, at time.Time) Observation {
 	n, readable := decode(payload)
 	if !readable || !kindForm.MatchString(n.Alert) {
-		excerpt := tidy(string(payload[:min(len(payload), 4*mostText)]), mostText)
+		excerpt := job.OneLine(string(payload[:min(len(payload), 4*mostText)]), mostText)
 		return Observation{
 			Kind: Unreadable, Severity: natureOf(Unreadable).severity,
-			Notice: job.Notice{Group: tidy(job.Signature("body", excerpt), mostGroup), Text: excerpt, Count: 1, At: at.UTC()},
+			Notice: job.Notice{Group: job.Signature("body", excerpt), Text: excerpt, Count: 1, At: at.UTC()},
 		}
 	}
 	o := Observation{Notice: n, Kind: n.Alert, Severity: Severity(n.Severity)}
@@ -96,9 +94,9 @@ func (o *Observation) bound(at time.Time) {
 	if o.Group == "" {
 		o.Group = o.Signature
 	}
-	o.Group, o.Signature = tidy(o.Group, mostGroup), tidy(o.Signature, mostGroup)
-	o.Text, o.Cause = tidy(o.Text, mostText), tidy(o.Cause, mostText)
-	o.JobKind, o.Class = tidy(o.JobKind, 40), tidy(o.Class, 40)
+	o.Group, o.Signature = job.TidySignature(o.Group), job.TidySignature(o.Signature)
+	o.Text, o.Cause = job.OneLine(o.Text, mostText), job.OneLine(o.Cause, mostText)
+	o.JobKind, o.Class = job.OneLine(o.JobKind, 40), job.OneLine(o.Class, 40)
 	o.JobIDs = o.JobIDs[:min(len(o.JobIDs), job.MostNoticeJobs)]
 	if !slices.Contains(severities, o.Severity) {
 		o.Severity = natureOf(o.Kind).severity
@@ -127,33 +125,4 @@ func Fingerprint(kind, group string, canary bool) string {
 	}
 	sum := sha256.Sum256([]byte(name))
 	return strings.ToValidUTF8(name[:220], "") + "…" + hex.EncodeToString(sum[:8])
-}
-
-// tidy makes one line of text, at most so many bytes, without what moves a cursor or
-// turns the direction of writing.
-func tidy(s string, most int) string {
-	if len(s) > 4*most {
-		s = s[:4*most]
-	}
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r == 0x200E, r == 0x200F, r == 0xFEFF:
-			return -1
-		case unicode.IsControl(r):
-			return unicode.ReplacementChar
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	return cut(strings.Join(strings.Fields(s), " "), most)
-}
-
-// cut shortens s to at most n bytes, at a rune, with an ellipsis.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	const ellipsis = "…"
-	return strings.ToValidUTF8(s[:max(n-len(ellipsis), 0)], "") + ellipsis
 }

@@ -95,6 +95,37 @@ func FuzzObserve(f *testing.F) {
 	})
 }
 
+// causes hold what a terminal or a chat must not be given, and lengths at which a
+// cut falls on a space, a rune, or a character that is taken out.
+var causes = []string{
+	"", " ", "timeout after 3 s", "\ufeffbad gateway", "bad \u202egnp.exe", "a\x01b\x1b[31m", "\u200e", "two\nlines\u0085 and\u00a0more ",
+	strings.Repeat("word ", 60), strings.Repeat("ä ", 90), strings.Repeat("\x01 ", 120), strings.Repeat("a\ufeff", 70), "\xff\xfe broken",
+}
+
+// FuzzGroup: the group of the letter is that of its alert, whatever the cause.
+func FuzzGroup(f *testing.F) {
+	for _, c := range causes {
+		f.Add(job.ClassPermanent, c)
+	}
+	for n := range 12 {
+		f.Add(job.ClassTransient, strings.Repeat("x", 180+n)+" \u200f and the rest")
+	}
+	f.Fuzz(func(t *testing.T, class, cause string) {
+		signature := job.Signature(class, cause)
+		body, err := json.Marshal(job.Notice{V: 1, Alert: job.AlertDeadLetters, Group: signature, Signature: signature})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := alert.Observe(body, at)
+		if o.Signature != signature || o.Fingerprint() != alert.Fingerprint(job.AlertDeadLetters, signature, false) {
+			t.Errorf("the letter is of %q, its alert of %q", signature, o.Signature)
+		}
+		if again := job.TidySignature(signature); again != signature || len(signature) > job.MostSignature {
+			t.Errorf("%q of %d bytes is %q when it is tidied again", signature, len(signature), again)
+		}
+	})
+}
+
 func TestFingerprintsOfLongGroupsStayApart(t *testing.T) {
 	long := strings.Repeat("ä", 200)
 	a, b := alert.Fingerprint("dead_letters", long+"1", false), alert.Fingerprint("dead_letters", long+"2", false)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/directorybolt/directorybolt/internal/alert"
+	"github.com/directorybolt/directorybolt/internal/deadletter"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/store/sqlite"
 )
@@ -132,6 +135,67 @@ func TestDeadLettersAreListedAndShown(t *testing.T) {
 	m.says(m.dlq("", "show "+other), ExitOK, `^letter .*^cause +unknown \[31mfield\n.*^group +[0-9a-f]{10}\n.*^next +every try failed; .*directorybolt dlq redrive `+other, `^$`)
 	m.says(m.dlq("", "show 01932f6c-0000-7000-8000-000000000000"), ExitNotFound, `^$`, `no dead letter and no job 01932f6c`)
 	m.says(m.dlq("", "show nonsense"), ExitUsage, `^$`, `"nonsense" is not the id of a job`)
+}
+
+// named are the groups that the alerts name which wait for a channel, in their commands.
+func (m *morgue) named() (groups []string) {
+	m.t.Helper()
+	waiting, err := m.Undelivered(m.t.Context(), 1000)
+	m.must(err)
+	for _, d := range waiting {
+		for _, c := range (alert.Post{Message: d.Message}).Content("").Commands {
+			if _, group, found := strings.Cut(c, "dlq redrive --signature "); found {
+				groups = append(groups, strings.Fields(group)[0])
+			}
+		}
+	}
+	return groups
+}
+
+// odd are causes whose text is not told as it is.
+var odd = []string{
+	"\ufeffbad gateway", "bad \u202egnp.exe", "a\x01b\x1b[31m", "two\nlines\u00a0and more ", "",
+	strings.Repeat("word ", 60), strings.Repeat("ä ", 90), strings.Repeat("\x01 ", 120), "\xff\xfe broken",
+}
+
+func TestTheGroupThatAnAlertNamesIsFound(t *testing.T) {
+	t.Parallel()
+	m := newMorgue(t)
+	for i, cause := range odd {
+		one := m.die(1, cause)[0].String()
+		m.raise()
+		groups := m.named()
+		if len(groups) != i+1 {
+			t.Fatalf("after %q the alerts name %q", cause, groups)
+		}
+		m.says(m.dlq("", "list --signature "+groups[i]), ExitOK, one, `^1 dead letter`)
+		m.says(m.dlq("", "redrive --dry-run --signature "+groups[i]), ExitOK, groups[i], `^would redrive 1 letter`)
+	}
+}
+
+// TestLettersOfAnEarlierVersionAreFound: it kept signatures as they came.
+func TestLettersOfAnEarlierVersionAreFound(t *testing.T) {
+	t.Parallel()
+	m := newMorgue(t)
+	old := m.die(1, "bad gateway")[0].String()
+	m.exec("UPDATE dead_letters SET signature = 'transient: \ufeffbad gateway '")
+	m.raise()
+	group := m.named()[0]
+	m.says(m.dlq("", "redrive --dry-run --signature "+group), ExitOK, group, `^would redrive 1 letter`)
+
+	fresh := m.die(1, "\ufeffbad gateway")[0].String()
+	m.raise()
+	monitor := deadletter.New(deadletter.Config{Store: m, Alerts: m, Interval: time.Microsecond, Log: slog.New(slog.DiscardHandler)})
+	for range 3 {
+		_, err := monitor.Check(t.Context())
+		m.must(err)
+		if unread, _, err := m.Pending(t.Context()); err != nil || unread {
+			t.Fatalf("letters are told again, %v", err)
+		}
+	}
+	m.says(m.dlq("", "list --signature "+group), ExitOK, fresh+".*"+old, `^2 dead letters`)
+	m.says(m.dlq("", "list --signature 'transient: bad gateway'"), ExitOK, fresh+".*"+old, `^2 dead letters`)
+	m.says(m.dlq("", "redrive --signature "+group+" --reason mended"), ExitOK, `^redriven 2 letters`, ``)
 }
 
 func TestDeadLettersAreRedriven(t *testing.T) {

@@ -149,7 +149,7 @@ func (r *run) watch(ctx context.Context) error {
 	}
 	for _, o := range outcomes {
 		switch {
-		case o.Again != "" && o.Again == r.out[o.LetterID]:
+		case o.Again != "" && job.TidySignature(o.Again) == r.out[o.LetterID]:
 			r.at.Returned++
 		case o.Again != "":
 			r.at.Others++
@@ -213,7 +213,7 @@ func (r *run) batch(ctx context.Context, size int) (int64, error) {
 	r.page = r.page[size:]
 	for _, id := range moved {
 		if r.out != nil && r.Canary {
-			r.out[id] = signatures[id]
+			r.out[id] = job.TidySignature(signatures[id])
 		}
 	}
 	r.at.Redriven += int64(len(moved))

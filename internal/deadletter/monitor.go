@@ -127,8 +127,9 @@ func (m *Monitor) complain(ctx context.Context, err error) {
 func (m *Monitor) Check(ctx context.Context) (Result, error) {
 	begun := time.Now()
 	var r Result
+	tidied := m.tidy(ctx)
 	tended, looked := m.tend(ctx, &r), m.see(ctx, &r)
-	err := errors.Join(tended, m.retell(ctx), m.measure(ctx, &r))
+	err := errors.Join(tidied, tended, m.retell(ctx), m.measure(ctx, &r))
 	// What a look came to has a record of its own: a monitor that sees nothing is well.
 	err = errors.Join(err, looked, m.record(ctx, r, time.Since(begun), err))
 	m.Metrics.DLQPass(time.Since(begun), err)

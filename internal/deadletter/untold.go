@@ -19,6 +19,17 @@ type Alerts interface {
 // more, nobody can say that one is missing.
 const mostAlerts = 1000
 
+// tidy sees to it that the letters an alert speaks of are those that dlq finds.
+func (m *Monitor) tidy(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	n, err := m.Store.TidySignatures(ctx)
+	if n > 0 {
+		m.Log.InfoContext(ctx, "dead letters of an earlier version came into the group that alerts name", "count", n)
+	}
+	return err
+}
+
 // retell tells again of open letters that no open alert speaks of. The statement that
 // fails a job commits its notice, so there should be none. But a job may fail in the very
 // moment in which the last letter of its group is told resolved, letters may be older
@@ -52,7 +63,7 @@ func (m *Monitor) retell(ctx context.Context) error {
 		told[a.Group] = true
 	}
 	for _, g := range groups {
-		if told[alert.Fingerprint(job.AlertDeadLetters, g.Signature, false)] {
+		if told[alert.Fingerprint(job.AlertDeadLetters, job.TidySignature(g.Signature), false)] {
 			continue
 		}
 		if err := m.Store.Tell(ctx, job.Event{Type: job.EventLetterUntold, JobID: g.JobID, Cause: g.Signature}, untoldNotice(g)); err != nil {
@@ -66,7 +77,7 @@ func (m *Monitor) retell(ctx context.Context) error {
 func untoldNotice(g job.LetterGroup) *job.Notice {
 	n := &job.Notice{
 		Key: "letters_untold:" + g.Group, Alert: job.AlertDeadLetters, Group: g.Signature, Signature: g.Signature, Count: g.Count,
-		ValueCents: g.ValueCents, At: g.Newest,
+		ValueCents: g.ValueCents, Whole: true, At: g.Newest,
 		Text: fmt.Sprintf("%d open dead letters that no alert spoke of, the oldest of %s", g.Count, g.Oldest.UTC().Format(time.RFC3339)),
 	}
 	if g.JobID != (job.ID{}) {

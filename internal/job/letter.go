@@ -53,7 +53,7 @@ func (l *Letter) GroupID() string { return GroupID(l.Signature) }
 
 // GroupID names a signature in few characters that a shell leaves alone.
 func GroupID(signature string) string {
-	sum := sha256.Sum256([]byte(signature))
+	sum := sha256.Sum256([]byte(TidySignature(signature)))
 	return hex.EncodeToString(sum[:5])
 }
 
@@ -70,12 +70,16 @@ func SignatureOf(ctx context.Context, s Letters, text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	found := ""
 	for _, g := range groups {
-		if g.Group == text {
-			return g.Signature, nil
+		if g.Group == text && (found == "" || g.Signature == TidySignature(g.Signature)) {
+			found = g.Signature
 		}
 	}
-	return "", fmt.Errorf("no dead letter is of group %s: %w", text, ErrNotFound)
+	if found == "" { // which would select every letter
+		return "", fmt.Errorf("no dead letter is of group %s: %w", text, ErrNotFound)
+	}
+	return found, nil
 }
 
 // Fate is what became of a letter.
@@ -226,6 +230,11 @@ type Postbox interface {
 	// SettleLetters gives fates to redriven letters whose job has come to an end, and
 	// to open ones whose job somebody took out of failed by another way.
 	SettleLetters(ctx context.Context) (int64, error)
+
+	// TidySignatures brings letters into the group that alerts name which an earlier
+	// version left with a signature that is not tidy: those about which something is
+	// still to be decided or told, and all that share it. It answers how many.
+	TidySignatures(ctx context.Context) (int64, error)
 
 	// ClosedGroups lists what CloseGroup must still tell.
 	ClosedGroups(ctx context.Context) ([]ClosedGroup, error)

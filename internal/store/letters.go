@@ -27,6 +27,17 @@ func Decision(f job.Fate, by job.By) (event, act string, err error) {
 	return event, act, nil
 }
 
+// Untidy lists what is not tidy of these signatures, with what it is when it is.
+func Untidy(signatures []string) map[string]string {
+	renamed := map[string]string{}
+	for _, s := range signatures {
+		if tidy := job.TidySignature(s); tidy != s && tidy != "" {
+			renamed[s] = tidy
+		}
+	}
+	return renamed
+}
+
 // FateRow is a row of ClosedGroups: one fate of one group.
 type FateRow struct {
 	Signature  string

@@ -56,7 +56,7 @@ func scanLease(row pgx.CollectableRow) (l job.Lease, err error) {
 // Fail records how an attempt failed.
 func (s *Store) Fail(ctx context.Context, l job.Lease, f job.Failure) (job.State, error) {
 	cause, class := plain(f.Cause), plain(f.Class)
-	signature := plain(f.Signature)
+	signature := job.TidySignature(f.Signature)
 	if signature == "" {
 		signature = job.Signature(class, cause)
 	}

@@ -19,6 +19,19 @@ func (s *Store) SettleLetters(ctx context.Context) (int64, error) {
 	return settled + stale, err
 }
 
+// TidySignatures brings letters into the group that alerts name.
+func (s *Store) TidySignatures(ctx context.Context) (renamed int64, err error) {
+	used, err := all(ctx, s, "list signatures of letters", "SignaturesInUse", scanText)
+	for from, to := range store.Untidy(used) {
+		n, err := changed(ctx, s, "tidy a signature", "RenameSignature", from, to)
+		if err != nil {
+			return renamed, err
+		}
+		renamed += n
+	}
+	return renamed, err
+}
+
 // ClosedGroups lists groups of which nobody was told how they ended.
 func (s *Store) ClosedGroups(ctx context.Context) ([]job.ClosedGroup, error) {
 	rows, err := all(ctx, s, "list closed groups of letters", "ClosedGroups", func(row pgx.CollectableRow) (r store.FateRow, err error) {

@@ -132,7 +132,7 @@ func (t *tx) must(text string, args ...any) error {
 func (s *Store) Fail(ctx context.Context, l job.Lease, f job.Failure) (job.State, error) {
 	f.Cause = clean(f.Cause)
 	f.Class = cmp.Or(clean(f.Class), job.ClassTransient)
-	f.Signature = cmp.Or(clean(f.Signature), job.Signature(f.Class, f.Cause))
+	f.Signature = cmp.Or(job.TidySignature(f.Signature), job.Signature(f.Class, f.Cause))
 	state := job.Pending
 	err := s.end(ctx, "fail", l, func(t *tx, j job.Job) (err error) {
 		state, err = t.fail(j, f)

@@ -37,6 +37,33 @@ func (s *Store) SettleLetters(ctx context.Context) (settled int64, err error) {
 	return settled, nil
 }
 
+// TidySignatures implements [job.Postbox].
+func (s *Store) TidySignatures(ctx context.Context) (renamed int64, err error) {
+	used, err := all(s.read(ctx), scanText, q.SignaturesInUse)
+	if err != nil {
+		return 0, fmt.Errorf("list signatures of letters: %w", s.explain(err))
+	}
+	untidy := store.Untidy(used)
+	if len(untidy) == 0 {
+		return 0, nil
+	}
+	err = s.write(ctx, func(t *tx) error {
+		renamed = 0
+		for from, to := range untidy {
+			n, err := t.exec(q.RenameSignature, from, to)
+			if err != nil {
+				return err
+			}
+			renamed += n
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("tidy signatures of letters: %w", err)
+	}
+	return renamed, nil
+}
+
 // ClosedGroups implements [job.Postbox].
 func (s *Store) ClosedGroups(ctx context.Context) ([]job.ClosedGroup, error) {
 	rows, err := all(s.read(ctx), func(r row) (f store.FateRow, err error) {

@@ -206,7 +206,10 @@ func failWaitsForBackoff(b *bed) {
 	state = b.fail(next.Lease(), job.Failure{Cause: "c", Class: job.ClassPanic, Signature: "mine"})
 	b.equal("state answered", state, job.Pending)
 	b.equal("a signature that is given stays", b.job(j.ID).Signature, "mine")
-	b.equal("no delay, due at once", b.claimOne(w).Attempt, 3)
+	third := b.claimOne(w)
+	b.equal("no delay, due at once", third.Attempt, 3)
+	b.fail(third.Lease(), job.Failure{Cause: "c", Class: job.ClassPanic, Signature: "\ufeffmine \x01 "})
+	b.equal("but tidy", b.job(j.ID).Signature, job.TidySignature("mine \x01"))
 }
 
 func failureBudgetEnds(b *bed) {

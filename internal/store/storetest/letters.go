@@ -23,6 +23,7 @@ var letterPromises = []promise{
 	{name: "OutcomesTellFailuresSinceTheRedrive", holds: outcomesAreTold},
 	{name: "PurgeLeavesATombstone", holds: purgeLeavesTombstone},
 	{name: "AGroupIsToldClosedOnce", holds: groupsClose},
+	{name: "SignaturesOfAnEarlierVersionAreTidied", holds: signaturesAreTidied},
 	{name: "TheJournalIsKept", holds: journalIsKept},
 	{name: "ThousandsOfLettersAtOnce", hints: true, holds: thousandsOfLetters},
 	{name: "OpenLettersAreNeverForgotten", holds: openLettersStay},
@@ -346,6 +347,29 @@ func purgeLeavesTombstone(b *bed) {
 	b.must(b.Store.Redrive(b.ctx, id, staff))
 	b.fate(l.ID, job.FateRedriven)
 	b.state(id, job.Pending)
+}
+
+func signaturesAreTidied(b *bed) {
+	tidy := job.Signature(job.ClassPermanent, "refused")
+	one, two, three := b.dead(order(), "refused"), b.dead(order(), "refused"), b.dead(order(), "refused")
+	b.redriveLetters(b.letterOf(two).ID)
+	b.complete(leaseOf(b.claimOne(b.worker())))
+	b.settleLetters()
+	for _, id := range []job.ID{one, two} {
+		b.equal("changed", b.Number(b, "UPDATE dead_letters SET signature = 'permanent: \u202erefused ' WHERE job_id = '"+id.String()+"' RETURNING 1"), int64(1))
+	}
+	b.equal("its group", b.letterOf(one).Signature != tidy && job.GroupID(b.letterOf(one).Signature) == job.GroupID(tidy), true)
+	for _, want := range []int64{2, 0} {
+		n, err := b.Store.TidySignatures(b.ctx)
+		b.must(err)
+		b.equal("tidied", n, want)
+	}
+	for _, id := range []job.ID{one, two, three} {
+		b.equal("signature", b.letterOf(id).Signature, tidy)
+	}
+	closed, err := b.Store.ClosedGroups(b.ctx)
+	b.must(err)
+	b.equal("closed while another is open", len(closed), 0)
 }
 
 func groupsClose(b *bed) {

@@ -187,6 +187,17 @@ UPDATE dead_letters l
   FROM jobs j
  WHERE l.fate IS NULL AND j.id = l.job_id AND j.state <> 'failed';
 
+-- name: SignaturesInUse
+-- Of letters about which something is still to be decided or told.
+SELECT signature FROM dead_letters WHERE fate IS NULL OR fate = 'redriven'
+ UNION
+SELECT signature FROM dead_letters WHERE told_at IS NULL AND resolved_at IS NOT NULL;
+
+-- name: RenameSignature
+UPDATE dead_letters
+   SET signature = $2
+ WHERE signature = $1;
+
 -- name: ClosedGroups
 SELECT d.signature, d.canary, d.fate, count(*), coalesce(sum(d.value_cents), 0)::bigint, max(d.resolved_at),
        coalesce((array_agg(d.job_id) FILTER (WHERE d.job_id IS NOT NULL))[1:10], '{}')
