@@ -63,11 +63,12 @@ func (rt route) check(who auth.Identity) error {
 }
 
 // policies are the limits that a request counts under, the one that is never given
-// back first. Who proves nothing counts as the public, whatever was asked for.
+// back first. Who proves nothing counts as the public, whatever was asked for. Who signs
+// in is not yet anybody, and what he tries counts once it is known how that ended.
 func (rt route) policies(who auth.Identity) []string {
 	switch {
 	case rt.policy == policyAuth:
-		return []string{policyAuth}
+		return []string{policyPublic, policyAuth}
 	case who.Role == "":
 		return []string{policyPublic}
 	case who.Role == auth.Customer:

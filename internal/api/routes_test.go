@@ -93,6 +93,12 @@ func (c counting) Allow(_ http.ResponseWriter, _ *http.Request, policy, _ string
 	return true
 }
 
+func (c counting) Try(_ http.ResponseWriter, _ *http.Request, policy string, try func() (string, bool)) bool {
+	c[policy]++
+	_, _ = try()
+	return true
+}
+
 // Whatever is asked for is counted, but the probes: also what a mux would answer by
 // itself, with a redirect or that there is nothing.
 func TestEverythingButProbesIsCounted(t *testing.T) {

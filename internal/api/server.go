@@ -77,6 +77,11 @@ type Limiter interface {
 	// where there is none. It sets the headers of limits; when it answers false it has
 	// answered the client too.
 	Allow(w http.ResponseWriter, r *http.Request, policy, keyID string) bool
+
+	// Try runs try unless the client's address failed too often before. A failure counts
+	// under the policy for the address, a success for the key. When it answers false it
+	// has answered the client, whatever came of the try.
+	Try(w http.ResponseWriter, r *http.Request, policy string, try func() (keyID string, failed bool)) bool
 }
 
 // Metrics hears of each request. Implementations must not block.
@@ -318,12 +323,15 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, rt route) error {
 	}
 	who, proved, err := identify(r)
 	for _, policy := range rt.policies(who) {
-		if rt.policy == policyProbe && proved == byNothing {
-			break
+		if rt.policy == policyProbe && proved == byNothing || policy == policyAuth {
+			break // no count, or by the handler: it knows how the try ended
 		}
 		if !s.Limiter.Allow(w, r, policy, who.KeyID) {
 			return errAnswered
 		}
+	}
+	if rt.policy == policyAuth && errors.Is(err, auth.ErrRefused) && !s.Limiter.Allow(w, r, policyAuth, "") {
+		return errAnswered // a key that proves nothing is one tried, in whatever place it is shown
 	}
 	if err != nil {
 		return err
@@ -376,6 +384,11 @@ func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 type unlimited struct{}
 
 func (unlimited) Allow(http.ResponseWriter, *http.Request, string, string) bool { return true }
+
+func (unlimited) Try(_ http.ResponseWriter, _ *http.Request, _ string, try func() (string, bool)) bool {
+	_, _ = try()
+	return true
+}
 
 type pageless struct{ http.Handler }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -25,7 +26,15 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &in); err != nil {
 		return err
 	}
-	who, err := s.Keys.Verify(r.Context(), in.Key)
+	var who auth.Identity
+	var err error
+	tried := s.Limiter.Try(w, r, policyAuth, func() (keyID string, failed bool) {
+		who, err = s.Keys.Verify(r.Context(), in.Key)
+		return who.KeyID, errors.Is(err, auth.ErrRefused)
+	})
+	if !tried {
+		return errAnswered
+	}
 	if err != nil {
 		return err
 	}

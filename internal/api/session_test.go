@@ -1,11 +1,16 @@
 package api
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/job"
+	"github.com/directorybolt/directorybolt/internal/middleware"
+	"github.com/directorybolt/directorybolt/internal/ratelimit"
 )
 
 func TestABrowserSignsInAndOut(t *testing.T) {
@@ -29,6 +34,65 @@ func TestABrowserSignsInAndOut(t *testing.T) {
 	o.ask("", "DELETE", "/api/session", "", "Cookie", shown).is(http.StatusNoContent)
 	o.ask("", "GET", "/api/session", "", "Cookie", shown).refused(http.StatusUnauthorized, codeUnauthenticated)
 	o.ask("", "POST", "/api/session", `{"key":"dbk_live_no"}`).refused(http.StatusUnauthorized, codeUnauthenticated)
+}
+
+// behindLimits is a process that takes every client for one of the same address.
+func (o *office) behindLimits() {
+	o.t.Helper()
+	limiter, err := ratelimit.New(ratelimit.Config{Storage: &ratelimit.InMemory{}, Secret: []byte("of no use but in tests")})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(limiter.Close)
+	limits, err := middleware.NewLimits(middleware.LimitsConfig{Limiter: limiter})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.url = o.serve(Deps{
+		Ready: func(context.Context) error { return nil }, Store: o.store, Keys: auth.NewVerifier(o.store, o.store), Limiter: limits,
+	})
+}
+
+// Colleagues behind one address sign in, each with a key; who guesses locks the address.
+func TestSignInsThatFailLockAnAddressAndOthersDoNot(t *testing.T) {
+	o := newOffice(t)
+	o.behindLimits()
+	body := func(key string) string { return `{"key":"` + key + `"}` }
+	for range 12 {
+		o.ask("", "POST", "/api/session", body(o.mint(auth.Staff, job.ID{}))).is(http.StatusCreated)
+	}
+	key := o.keys[auth.Staff]
+	o.ask("", "POST", "/api/session", `{"kee":1}`).refused(http.StatusBadRequest, codeInvalidRequest) // no key was tried
+	for i := range 5 {
+		o.ask("", "POST", "/api/session", body(o.mint(auth.Staff, job.ID{})[:40]+fmt.Sprint("guess", i))).refused(http.StatusUnauthorized, codeUnauthenticated)
+	}
+	for _, tried := range []string{"dbk_live_guess", key} {
+		got := o.ask("", "POST", "/api/session", body(tried)).is(http.StatusTooManyRequests)
+		if got.header.Get("Retry-After") == "" || got.header.Get("Set-Cookie") != "" {
+			t.Errorf("locked, and answered %v", got.header)
+		}
+	}
+	o.ask(key, "GET", "/api/session", "").is(http.StatusOK) // who works already goes on
+}
+
+func TestAKeyOpensFiveSessionsAQuarterOfAnHour(t *testing.T) {
+	o := newOffice(t)
+	o.behindLimits()
+	for range 5 {
+		o.ask("", "POST", "/api/session", `{"key":"`+o.keys[auth.Staff]+`"}`).is(http.StatusCreated)
+	}
+	o.ask("", "POST", "/api/session", `{"key":"`+o.keys[auth.Staff]+`"}`).is(http.StatusTooManyRequests)
+	o.ask("", "POST", "/api/session", `{"key":"`+o.keys[auth.Admin]+`"}`).is(http.StatusCreated)
+}
+
+// A key that is tried in a header of the sign-in counts like one in its body.
+func TestKeysTriedInAHeaderOfTheSignInCountToo(t *testing.T) {
+	o := newOffice(t)
+	o.behindLimits()
+	for range 5 {
+		o.ask("dbk_live_guess", "POST", "/api/session", `{}`).refused(http.StatusUnauthorized, codeUnauthenticated)
+	}
+	o.ask("", "POST", "/api/session", `{"key":"`+o.keys[auth.Staff]+`"}`).is(http.StatusTooManyRequests)
 }
 
 // A browser shows its cookie by itself, and no script can take it away: whoever holds

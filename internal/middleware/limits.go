@@ -1,11 +1,13 @@
 package middleware
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/ratelimit"
@@ -30,6 +32,7 @@ const netBits = 48
 type Limits struct {
 	config   LimitsConfig
 	policies map[string]*limited
+	tries    turns
 }
 
 // limited is a policy, that of the networks beside it, and what headers say of it.
@@ -83,24 +86,115 @@ func (l *Limits) Allow(w http.ResponseWriter, r *http.Request, policy, keyID str
 	if keyID != "" {
 		return p.pass(w, p.limit.Allow(ratelimit.Subject{Kind: "key", ID: keyID}))
 	}
+	return l.byAddress(r, p, func(p *limited, limit *ratelimit.Limit, s ratelimit.Subject) bool {
+		return p.pass(w, limit.Allow(s))
+	})
+}
+
+// byAddress asks the limits that the client's address counts under, as long as they pass.
+func (l *Limits) byAddress(r *http.Request, p *limited, passes func(*limited, *ratelimit.Limit, ratelimit.Subject) bool) bool {
 	client, known := l.config.Proxies.Client(r)
 	if !known {
 		l.config.OnNoAddress()
-		return p.pass(w, p.limit.Allow(ratelimit.Subject{Kind: "none"}))
+		return passes(p, p.limit, ratelimit.Subject{Kind: "none"})
 	}
 	if client.Is4() {
-		return p.pass(w, p.limit.Allow(ratelimit.Subject{Kind: "addr", ID: client.String()}))
+		return passes(p, p.limit, ratelimit.Subject{Kind: "addr", ID: client.String()})
 	}
 	// The network is asked only of who passes, so that one client who is refused does
 	// not use up what belongs to his neighbours.
-	if !p.pass(w, p.limit.Allow(network(client, l.config.IPv6Bits))) {
+	if !passes(p, p.limit, network(client, l.config.IPv6Bits)) {
 		return false
 	}
 	if p.net == nil {
 		return true
 	}
-	net := l.policies[p.net.Policy().Name]
-	return net.pass(w, p.net.Allow(network(client, netBits)))
+	return passes(l.policies[p.net.Policy().Name], p.net, network(client, netBits))
+}
+
+// Try lets a client try what he may fail at only so often, such as a key. A failure counts
+// under the policy for his address, a success for the key that it proved; neither, for it
+// could not be found out, is not counted. Whose address failed too often is refused
+// untried, also with the right key: or the answer would tell that it is the right one. Tries
+// of one address are made one after the other, so that many at once are not all
+// made before the first failure counts; each process may make one too many.
+//
+// When it returns false, it has answered the client, as [Limits.Allow] does. What is
+// looked up before is not counted here: that is for another policy.
+func (l *Limits) Try(w http.ResponseWriter, r *http.Request, policy string, try func() (keyID string, failed bool)) bool {
+	p := l.policies[policy]
+	if p == nil {
+		panic("middleware: there is no rate policy " + policy)
+	}
+	done, err := l.tries.begin(r.Context(), l.neighbourhood(r))
+	if err != nil {
+		return false // he hung up
+	}
+	defer done()
+	if !l.byAddress(r, p, func(p *limited, limit *ratelimit.Limit, s ratelimit.Subject) bool { return p.open(w, limit.Look(s)) }) {
+		return false
+	}
+	keyID, failed := try()
+	switch {
+	case failed:
+		return l.Allow(w, r, policy, "")
+	case keyID != "":
+		return l.Allow(w, r, policy, keyID)
+	}
+	return true
+}
+
+// neighbourhood names all who share a limit with the client.
+func (l *Limits) neighbourhood(r *http.Request) string {
+	client, known := l.config.Proxies.Client(r)
+	switch {
+	case !known:
+		return ""
+	case client.Is4():
+		return client.String()
+	}
+	return network(client, netBits).ID
+}
+
+// turns lets one at a time of each name go on.
+type turns struct {
+	mu sync.Mutex
+	of map[string]*turn
+}
+
+type turn struct {
+	taken chan struct{} // holds one
+	users int           // who has it or waits; under turns.mu
+}
+
+// begin waits for the turn, until ctx ends. Who has it calls done.
+func (t *turns) begin(ctx context.Context, name string) (done func(), err error) {
+	t.mu.Lock()
+	if t.of == nil {
+		t.of = map[string]*turn{}
+	}
+	u := t.of[name]
+	if u == nil {
+		u = &turn{taken: make(chan struct{}, 1)}
+		t.of[name] = u
+	}
+	u.users++
+	t.mu.Unlock()
+	select {
+	case u.taken <- struct{}{}:
+		return func() { <-u.taken; t.leave(name, u) }, nil
+	case <-ctx.Done():
+		t.leave(name, u)
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (t *turns) leave(name string, u *turn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if u.users--; u.users == 0 {
+		delete(t.of, name)
+	}
 }
 
 func network(client netip.Addr, bits int) ratelimit.Subject {
@@ -127,6 +221,22 @@ func (p *limited) pass(w http.ResponseWriter, d ratelimit.Decision) bool {
 		p.refuse(w, d, unavailable)
 	default:
 		p.refuse(w, d, limitReached)
+	}
+	return false
+}
+
+// open refuses a client whose failures are too many, and tells him nothing else: what
+// comes of his try does.
+func (p *limited) open(w http.ResponseWriter, d ratelimit.Decision) bool {
+	switch d.Outcome {
+	case ratelimit.Allowed:
+		return true
+	case ratelimit.Unavailable:
+		p.tell(w.Header(), d)
+		p.refuse(w, d, unavailable)
+	default:
+		p.tell(w.Header(), d)
+		p.refuse(w, d, failuresReached)
 	}
 	return false
 }

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,6 +229,114 @@ func TestWithoutAStorageAClosedPolicyIsUnavailableAndTellsNoSecret(t *testing.T)
 	}
 	if w := send(l, "public", "", ann, "/api/x"); w.Code != http.StatusOK || w.Header().Get("X-RateLimit-Remaining") != "99" {
 		t.Errorf("a local policy: status %d, %v", w.Code, w.Header())
+	}
+}
+
+// attempt tries as somebody under a policy, and tells how often it came to that.
+func attempt(l *middleware.Limits, peer, key string, tries *atomic.Int64) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "/api/session", nil)
+	r.RemoteAddr = peer
+	passes := l.Try(w, r, "auth", func() (string, bool) {
+		tries.Add(1)
+		return key, key == ""
+	})
+	if passes && key == "" {
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	return w
+}
+
+// Behind the address of an office sit many, each with a key.
+func TestWhoSucceedsCountsByKeyAndWhoFailsByAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimits(t, nil, middleware.LimitsConfig{})
+		var tries atomic.Int64
+		if got := passed(50, func(i int) *httptest.ResponseRecorder {
+			return attempt(l, ann, fmt.Sprintf("key-%d", i), &tries)
+		}); got != 50 {
+			t.Errorf("%d of 50 colleagues signed in", got)
+		}
+		if got := passed(20, func(i int) *httptest.ResponseRecorder {
+			return attempt(l, fmt.Sprintf("203.0.113.%d:1", i), "a key", &tries)
+		}); got != 5 {
+			t.Errorf("a key signed in %d times in 15 minutes, want 5", got)
+		}
+		var statuses []int
+		tries.Store(0)
+		for range 7 {
+			statuses = append(statuses, attempt(l, ann, "", &tries).Code)
+		}
+		if want := []int{401, 401, 401, 401, 401, 429, 429}; !cmp.Equal(statuses, want) || tries.Load() != 5 {
+			t.Errorf("failures are answered with %v after %d tries, want %v after 5", statuses, tries.Load(), want)
+		}
+		locked := attempt(l, ann, "key-1", &tries)
+		if locked.Code != http.StatusTooManyRequests || tries.Load() != 5 || locked.Header().Get("Retry-After") != "900" {
+			t.Errorf("the right key after five failures: status %d, tried %d times, come again after %s s", locked.Code, tries.Load(), locked.Header().Get("Retry-After"))
+		}
+		var p struct{ Detail string }
+		if err := json.Unmarshal(locked.Body.Bytes(), &p); err != nil || p.Detail != "5 attempts failed within 900 seconds, as many as may; try again in 900 seconds" {
+			t.Errorf("%q, %v", p.Detail, err)
+		}
+		if w := attempt(l, "203.0.113.99:1", "key-1", &tries); w.Code != http.StatusOK {
+			t.Errorf("from another address: status %d", w.Code)
+		}
+		time.Sleep(15 * time.Minute)
+		if w := attempt(l, ann, "key-1", &tries); w.Code != http.StatusOK {
+			t.Errorf("15 minutes later: status %d", w.Code)
+		}
+	})
+}
+
+// Guesses sent all at once are not all made before the first is counted.
+func TestTriesOfOneAddressAreMadeOneAfterTheOther(t *testing.T) {
+	l := newLimits(t, nil, middleware.LimitsConfig{})
+	var tries atomic.Int64
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() { attempt(l, ann, "", &tries) })
+	}
+	all.Wait()
+	if tries.Load() != 5 {
+		t.Errorf("%d guesses were looked at, want 5", tries.Load())
+	}
+}
+
+func TestFailuresOfANetworkAreBounded(t *testing.T) {
+	l := newLimits(t, nil, middleware.LimitsConfig{})
+	var tries atomic.Int64
+	for i := range 100 {
+		attempt(l, fmt.Sprintf("[2001:db8:1:%x::1]:1", i), "", &tries)
+	}
+	if tries.Load() != 80 {
+		t.Errorf("%d guesses of one /48 were looked at, want 80", tries.Load())
+	}
+}
+
+func TestWhoHungUpWaitsForNoTurn(t *testing.T) {
+	l := newLimits(t, nil, middleware.LimitsConfig{})
+	r := httptest.NewRequest(http.MethodPost, "/api/session", nil)
+	l.Try(httptest.NewRecorder(), r, "auth", func() (string, bool) {
+		ctx, hangUp := context.WithCancel(t.Context())
+		hangUp()
+		if l.Try(httptest.NewRecorder(), r.WithContext(ctx), "auth", func() (string, bool) {
+			t.Error("tried beside another of the same address")
+			return "", true
+		}) {
+			t.Error("may go on")
+		}
+		return "key-1", false
+	})
+	if w := attempt(l, r.RemoteAddr, "key-1", new(atomic.Int64)); w.Code != http.StatusOK {
+		t.Errorf("after that: status %d", w.Code)
+	}
+}
+
+func TestWithoutAStorageNothingIsTried(t *testing.T) {
+	l := newLimits(t, &away{}, middleware.LimitsConfig{})
+	var tries atomic.Int64
+	if w := attempt(l, ann, "key-1", &tries); w.Code != http.StatusServiceUnavailable || tries.Load() != 0 {
+		t.Errorf("status %d, tried %d times", w.Code, tries.Load())
 	}
 }
 

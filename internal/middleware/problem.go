@@ -35,6 +35,13 @@ var (
 				count(p.Limit, "request"), count(seconds(p.Window), "second"), count(wait, "second"))
 		},
 	}
+	failuresReached = refusal{
+		http.StatusTooManyRequests, "RATE_LIMITED", "Too many requests", "quota-exceeded",
+		func(p ratelimit.Policy, wait int) string {
+			return fmt.Sprintf("%s failed within %s, as many as may; try again in %s",
+				count(p.Limit, "attempt"), count(seconds(p.Window), "second"), count(wait, "second"))
+		},
+	}
 	unavailable = refusal{
 		http.StatusServiceUnavailable, "UNAVAILABLE", "Not available for the moment", "temporary-reduced-capacity",
 		func(_ ratelimit.Policy, wait int) string {

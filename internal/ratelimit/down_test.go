@@ -191,6 +191,11 @@ func TestEachPolicySaysWhatHappensMeanwhile(t *testing.T) {
 				t.Errorf("policy %s: %d passed of 100 after six, want %d", policy, got, want)
 			}
 		}
+		for policy, want := range map[string]ratelimit.Outcome{"local": ratelimit.Refused, "open": ratelimit.Allowed, "closed": ratelimit.Unavailable} {
+			if d := limit(t, l, policy).Look(ann); d.Outcome != want {
+				t.Errorf("policy %s: a look is answered with %s, want %s", policy, d.Outcome, want)
+			}
+		}
 		time.Sleep(time.Minute + time.Second)
 		if got := count("local", 100); got != 10 {
 			t.Errorf("a window later: %d passed, want 10", got)

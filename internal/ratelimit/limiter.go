@@ -258,7 +258,24 @@ const denyFor = int64(5 * time.Second)
 // Allow decides a request of s. It waits for at most one statement that is under
 // way and one of its own; once the storage failed, it waits for nothing. A request
 // that is given up while it waits is counted.
-func (lim *Limit) Allow(s Subject) Decision {
+func (lim *Limit) Allow(s Subject) Decision { return lim.ask(s, 1) }
+
+// Look decides as Allow would, and counts nothing of s: for what is counted only once it
+// is known how it ended. Unless memory refuses, it asks the storage each time. A look
+// that is refused is one of the decisions in Stats.
+func (lim *Limit) Look(s Subject) Decision {
+	d := lim.ask(s, 0)
+	if d.Source != Memory && !d.Allowed() { // memory has counted it
+		sh, _ := lim.limiter.place(hash(s.ID))
+		sh.mu.Lock()
+		sh.tallies.add(lim.index, d.Outcome, d.Source, 1)
+		sh.mu.Unlock()
+	}
+	return d
+}
+
+// ask decides a request, n 1, or a look, n 0.
+func (lim *Limit) ask(s Subject, n int) Decision {
 	l := lim.limiter
 	h := hash(s.ID)
 	sh, ln := l.place(h)
@@ -272,9 +289,9 @@ func (lim *Limit) Allow(s Subject) Decision {
 		return d
 	}
 	if l.down.Load() {
-		v := e.alone(1, now, true)
+		v := e.alone(n, now, true)
 		sh.mu.Unlock()
-		return v.decide(lim, 0, now)
+		return v.decide(lim, 0, n, now)
 	}
 	a, lead := e.ask, false
 	if a == nil {
@@ -284,13 +301,13 @@ func (lim *Limit) Allow(s Subject) Decision {
 		lead = ln.push(e)
 	}
 	turn := a.n
-	a.n++
+	a.n += n
 	sh.mu.Unlock()
 	if lead {
 		l.lead(ln)
 	}
 	a.done.Wait()
-	return a.verdict.decide(lim, turn, l.mono())
+	return a.verdict.decide(lim, turn, n, l.mono())
 }
 
 // verdict is what an ask came to, for all who waited for it.
@@ -302,11 +319,16 @@ type verdict struct {
 	free    int64
 }
 
-func (v *verdict) decide(lim *Limit, turn int, now int64) Decision {
+// decide tells a request its turn's part of the verdict, and a look what is left.
+func (v *verdict) decide(lim *Limit, turn, n int, now int64) Decision {
 	d := Decision{Policy: &lim.policy, Source: v.source, Wait: max(0, time.Duration(v.free-now))}
 	switch {
 	case v.closed:
 		d.Outcome = Unavailable
+	case n == 0 && v.left > 0:
+		d.Remaining = v.left
+	case n == 0:
+		d.Outcome = Refused
 	case turn < v.granted:
 		d.Remaining = v.left + v.granted - turn - 1
 	default:

@@ -252,6 +252,46 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// A look decides as a request would, on any instance, and takes nothing away.
+func TestALookCountsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &ratelimit.InMemory{}
+		c := ratelimit.Config{Storage: store, Policies: []ratelimit.Policy{{Name: "auth", Limit: 3, Window: time.Minute}}}
+		l := newLimiter(t, c)
+		here, there := limit(t, l, "auth"), limit(t, newLimiter(t, c), "auth")
+		for left := 3; left > 0; left-- {
+			for range 10 {
+				if d := here.Look(ann); !d.Allowed() || d.Remaining != left {
+					t.Fatalf("looked with %d left: %s, %d left", left, d.Outcome, d.Remaining)
+				}
+			}
+			if d := here.Allow(ann); !d.Allowed() || d.Remaining != left-1 {
+				t.Fatalf("asked with %d left: %s, %d left", left, d.Outcome, d.Remaining)
+			}
+		}
+		for name, lim := range map[string]*ratelimit.Limit{"here": here, "on another instance": there} {
+			if d := lim.Look(ann); d.Allowed() || d.RetryAfter() != 60 {
+				t.Errorf("full, %s: %s, come again after %d s", name, d.Outcome, d.RetryAfter())
+			}
+		}
+		refused := uint64(0)
+		for _, tally := range l.Stats().Tallies {
+			if tally.Outcome == ratelimit.Refused {
+				refused += tally.Count
+			} else if tally.Count != 3 {
+				t.Errorf("%d were counted as let through, want 3", tally.Count)
+			}
+		}
+		if refused != 1 {
+			t.Errorf("%d refused, want 1", refused)
+		}
+		time.Sleep(time.Minute)
+		if d := there.Look(ann); !d.Allowed() || d.Remaining != 3 {
+			t.Errorf("a window later: %s, %d left", d.Outcome, d.Remaining)
+		}
+	})
+}
+
 func TestFaultsOfTheConfigurationAreNamedAtOnce(t *testing.T) {
 	_, err := ratelimit.New(ratelimit.Config{Policies: []ratelimit.Policy{
 		{Name: "x", Limit: 0, Window: time.Minute}, {Name: "x", Limit: 1, Window: time.Microsecond, Down: "sideways"}, {},

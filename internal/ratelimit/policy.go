@@ -60,7 +60,7 @@ func NetOf(policy string) string { return policy + "_net" }
 func Policies(changes ...Policy) ([]Policy, error) {
 	all := []Policy{
 		{Name: Public, Limit: 100, Window: time.Minute},                               // a client, for every route not named below
-		{Name: Auth, Limit: 5, Window: 15 * time.Minute, Down: Closed, Durable: true}, // a client that opens sessions, or fails to
+		{Name: Auth, Limit: 5, Window: 15 * time.Minute, Down: Closed, Durable: true}, // a key that opens sessions, an address that fails to
 		{Name: Staff, Limit: 300, Window: time.Minute},                                // a key, for pages and routes that read
 		{Name: StaffEdit, Limit: 30, Window: time.Minute},                             // a key, for routes that change something
 		{Name: Admin, Limit: 10, Window: time.Minute, Down: Closed},                   // a key, for keys, purge, settings
