@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -206,6 +209,7 @@ func (s *stack) freeze(p *process) {
 	s.t.Helper()
 	for range 100 {
 		p.signal(syscall.SIGSTOP)
+		eventually(s.t, "the process is stopped", p.stopped)
 		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
 		err := s.store().Pause(ctx, job.Scope{Kind: "probe"}, job.By{Actor: "cli:test", Reason: "is the store free?"})
 		cancel()
@@ -216,6 +220,19 @@ func (s *stack) freeze(p *process) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	s.t.Fatal("the process holds the store whenever it is stopped")
+}
+
+// stopped reports whether each thread of a process is stopped: on a busy machine one runs
+// on for a while after the signal.
+func (p *process) stopped() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		p.s.t.Fatalf("the threads of %d: %d of them, %v", p.cmd.Process.Pid, len(threads), err)
+	}
+	return !slices.ContainsFunc(threads, func(file string) bool {
+		stat, err := os.ReadFile(file)
+		return err == nil && !bytes.Contains(stat, []byte(") T "))
+	})
 }
 
 // awaitFencedOrGone waits until the woken worker has noticed what happened.
