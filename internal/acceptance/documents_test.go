@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/directorybolt/directorybolt/internal/job"
 )
 
 // Every block of commands in a document says in a comment on the line before it what
@@ -211,6 +213,27 @@ func TestTheCommandsOfTheDocumentsWork(t *testing.T) {
 			})
 		}
 	}
+}
+
+var sqlInText = regexp.MustCompile("`((?:SELECT|DELETE|UPDATE|INSERT) [^`]*)`|`psql [^`]* -c (?:\"([^`]*)\"|'([^`]*)')`")
+
+// Statements within sentences are understood, by both databases but for what
+// only Postgres has.
+func TestTheStatementsOfTheDocumentsAreUnderstood(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *stack) {
+		for _, path := range documents(t) {
+			text, err := os.ReadFile(filepath.Join(repository, path))
+			must(t, err)
+			for _, m := range sqlInText.FindAllStringSubmatch(string(text), -1) {
+				statement := cmp.Or(m[1], m[2], m[3])
+				if s.url == "" && regexp.MustCompile(`pg_|find_stale_jobs|now\(\)`).MatchString(statement) {
+					continue
+				}
+				t.Logf("%s: %s", path, statement)
+				s.exec(strings.ReplaceAll(statement, "…", job.NewID().String()))
+			}
+		}
+	})
 }
 
 // entry is one command of a block, and what the document shows after it.
