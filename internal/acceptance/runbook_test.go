@@ -72,7 +72,7 @@ func undecidedPosts(s *stack) example {
 	p := s.start("work")
 	order := s.submit(1, "starter")
 	s.awaitSunk(m, 2, p)
-	s.awaitPass(job.MonitorStale)
+	s.awaitPass(p, job.MonitorStale)
 	p.kill()
 	s.run("jobs", "cancel", order.String(), "--reason", "customer changed her mind")
 	s.exec("UPDATE submissions SET effect_deadline = effect_deadline - 600000000 + 1000000 * rank")
@@ -112,7 +112,7 @@ func (s *stack) clerk() (url string) {
 // looks: its own lookout, which might tell of it first, is not seen from here.
 func silentMonitor(s *stack) example {
 	p := s.start("stale-monitor")
-	s.awaitPass(job.MonitorStale)
+	s.awaitPass(p, job.MonitorStale)
 	p.kill()
 	s.when(func() bool { return s.told(job.EventMonitorSilent) }, func() {
 		another := job.MonitorPass{Monitor: job.MonitorStale, Process: job.NewID(), Host: "another", PID: 1, Every: time.Minute, Passes: 1}
@@ -127,9 +127,9 @@ func unreadableOrders(s *stack) example {
 	s.unhurried()
 	s.use([]byte(oneDirectory))
 	s.start("work")
-	s.start("dlq-monitor")
+	monitor := s.start("dlq-monitor")
 	regular := s.spoil(52, 10)
-	s.awaitPass(job.MonitorDLQ)
+	s.awaitPass(monitor, job.MonitorDLQ)
 	return example{
 		stands: map[string]string{"cli:root": operator()},
 		steps: map[string]step{
@@ -208,8 +208,8 @@ func blind(s *stack) example {
 	s.set("DLQ_CHECK_INTERVAL_SECONDS", "1")
 	emulator := s.useSQS()
 	url := s.setting("SQS_DLQ_URL")
-	s.start("dlq-monitor")
-	s.awaitPass(job.MonitorDLQLook)
+	monitor := s.start("dlq-monitor")
+	s.awaitPass(monitor, job.MonitorDLQLook)
 	emulator.Delete(url)
 	eventually(s.t, "the monitor notices", func() bool {
 		return slices.ContainsFunc(s.passes(), func(p job.MonitorPass) bool { return p.Monitor == job.MonitorDLQLook && p.Error != "" })
@@ -265,8 +265,7 @@ func serving(s *stack) example {
 	s.unhurried()
 	s.set("DATA_DIR", "data")
 	s.use([]byte(oneDirectory))
-	s.start("all")
-	s.awaitPass(job.MonitorStale)
+	s.awaitPass(s.start("all"), job.MonitorStale)
 	// The fence may be a higher one: a worker that is not the one to be struck may have
 	// claimed the canary, and given it back.
 	return example{stands: map[string]string{"fence 1": "fence …", "fence 2": "fence …"}}
@@ -389,7 +388,7 @@ func (s *stack) storm(interval string) (monitor *process, workers []*process) {
 		storm, err := s.store().LastStorm(s.t.Context())
 		return err == nil && storm.Open()
 	})
-	s.awaitPass(job.MonitorStale)
+	s.awaitPass(monitor, job.MonitorStale)
 	return monitor, workers
 }
 
@@ -403,7 +402,7 @@ func (s *stack) stuck() (order job.ID, m *mire) {
 	p := s.start("work")
 	order = s.submit(1, "starter")
 	s.awaitSunk(m, 1, p)
-	s.awaitPass(job.MonitorStale)
+	s.awaitPass(p, job.MonitorStale)
 	s.lapse(p)
 	return order, m
 }
@@ -414,7 +413,10 @@ func (s *stack) lapse(workers ...*process) {
 	for _, p := range workers {
 		s.freeze(p)
 	}
-	s.exec("UPDATE workers SET lease_until = beat_at WHERE retired_at IS NULL")
+	// All beat for the last time at once: whoever started after another's last beat would
+	// seem to have taken its place.
+	const last = "(SELECT max(beat_at) FROM workers)"
+	s.exec("UPDATE workers SET beat_at = " + last + ", lease_until = " + last + " WHERE retired_at IS NULL")
 	s.unwatched()
 }
 
@@ -464,11 +466,14 @@ func (s *stack) passes() []job.MonitorPass {
 	return passes
 }
 
-// awaitPass waits until a monitor has looked well.
-func (s *stack) awaitPass(monitor string) {
+// awaitPass waits until a monitor of that process has looked well.
+func (s *stack) awaitPass(p *process, monitor string) {
 	s.t.Helper()
 	eventually(s.t, "a pass of "+monitor, func() bool {
-		return slices.ContainsFunc(s.passes(), func(p job.MonitorPass) bool { return p.Monitor == monitor && !p.GoodAt.IsZero() })
+		p.alive()
+		return slices.ContainsFunc(s.passes(), func(pass job.MonitorPass) bool {
+			return pass.Monitor == monitor && pass.PID == p.cmd.Process.Pid && !pass.GoodAt.IsZero()
+		})
 	})
 }
 
