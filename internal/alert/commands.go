@@ -1,6 +1,10 @@
 package alert
 
-import "github.com/directorybolt/directorybolt/internal/job"
+import (
+	"strings"
+
+	"github.com/directorybolt/directorybolt/internal/job"
+)
 
 // commands are what to type to look at the trouble and to end it.
 func (m Message) commands() []string {
@@ -8,10 +12,27 @@ func (m Message) commands() []string {
 		return nil
 	}
 	list := m.ofKind()
-	if !m.Digest() {
-		list = append(list, "directorybolt alerts ack "+m.AlertID.String())
+	if ack := m.ack(); ack != "" {
+		list = append(list, ack)
 	}
 	return list
+}
+
+// ack takes on what the message shows.
+func (m Message) ack() string {
+	ids := []string{m.AlertID.String()}
+	if m.Digest() {
+		ids = ids[:0]
+		for _, g := range m.Groups {
+			if g.AlertID != (job.ID{}) {
+				ids = append(ids, g.AlertID.String())
+			}
+		}
+	}
+	if len(ids) == 0 { // a digest of an earlier version
+		return ""
+	}
+	return "directorybolt alerts ack " + strings.Join(ids, " ")
 }
 
 func (m Message) ofKind() []string {
@@ -81,7 +102,16 @@ func (m Message) ofHealth() []string {
 // shell can misread them, and no service has to show more.
 func (m Message) ofLetters() []string {
 	const list, redrive = "directorybolt dlq list", "directorybolt dlq redrive"
-	if m.Digest() || len(m.Groups) == 0 || m.Groups[0].Signature == "" {
+	switch {
+	case m.Digest() && len(m.Groups) > 0 && m.Groups[0].Letters != "":
+		commands := []string{list + " --groups"}
+		for _, g := range m.Groups {
+			if g.Letters != "" {
+				commands = append(commands, redrive+" --signature "+g.Letters+" --canary")
+			}
+		}
+		return commands
+	case m.Digest() || len(m.Groups) == 0 || m.Groups[0].Signature == "":
 		return []string{list, redrive + " --all --dry-run"}
 	}
 	group := job.GroupID(m.Groups[0].Signature)

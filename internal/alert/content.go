@@ -177,6 +177,9 @@ func (c Content) Plain() string {
 // Line is the group on one line.
 func (g Group) Line() string {
 	parts := []string{number(g.Count) + " × " + g.Signature}
+	if g.Letters != "" {
+		parts = append(parts, "group "+g.Letters)
+	}
 	if g.ValueCents > 0 {
 		parts = append(parts, dollars(g.ValueCents))
 	}

@@ -51,6 +51,8 @@ func (m Message) Digest() bool { return m.AlertID == job.ID{} }
 
 // Group is one alert in a message.
 type Group struct {
+	AlertID    job.ID   `json:"alert_id,omitzero"` // in a digest
+	Letters    string   `json:"letters,omitempty"` // in a digest of dead letters: the group as dlq names it
 	Signature  string   `json:"signature"`
 	Count      int64    `json:"count"`
 	ValueCents int64    `json:"value_cents"`
@@ -111,8 +113,11 @@ func digestOf(lane string, r Reason, alerts []*Alert) Message {
 		one := messageOf(*a, r)
 		if i == 0 {
 			m = one
-			m.Group, m.AlertID, m.Alerts, m.Text, m.Groups = lane, job.ID{}, len(alerts), "", nil
-			m.Count, m.Fresh, m.Again, m.ValueCents, m.By, m.Note = 0, 0, 0, 0, "", ""
+			m.Group, m.AlertID, m.Alerts, m.Groups = lane, job.ID{}, len(alerts), nil
+			m.Count, m.Fresh, m.Again, m.ValueCents = 0, 0, 0, 0
+			if len(alerts) > 1 {
+				m.Text, m.By, m.Note = "", "", ""
+			}
 		}
 		m.Count += one.Count
 		m.Fresh += one.Fresh
@@ -128,7 +133,12 @@ func digestOf(lane string, r Reason, alerts []*Alert) Message {
 				customers[id] = true
 			}
 		}
-		m.Groups = heaviest(m.Groups, one.Groups[0])
+		g := one.Groups[0]
+		g.AlertID = a.ID
+		if a.Kind == job.AlertDeadLetters && a.Signature != "" {
+			g.Letters = job.GroupID(a.Signature)
+		}
+		m.Groups = heaviest(m.Groups, g)
 	}
 	m.Customers = len(customers)
 	if len(customers) > 1 || m.More {

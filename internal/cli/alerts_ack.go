@@ -7,7 +7,10 @@ import (
 	"github.com/directorybolt/directorybolt/internal/job"
 )
 
-type alertsAckCmd struct{ named }
+type alertsAckCmd struct {
+	IDs []string `arg:"" name:"id" help:"Ids of alerts, as alerts list shows them."`
+	acting
+}
 
 // Help shows how it is typed.
 func (alertsAckCmd) Help() string {
@@ -18,5 +21,11 @@ func (alertsAckCmd) Help() string {
 
 // Run acknowledges.
 func (c alertsAckCmd) Run(ctx context.Context, a *app) error {
-	return c.act(ctx, a, func(s alert.Store, id job.ID, by job.By) (alert.Alert, error) { return alert.Ack(ctx, s, id, by) })
+	for _, id := range c.IDs {
+		err := named{id, c.acting}.act(ctx, a, func(s alert.Store, id job.ID, by job.By) (alert.Alert, error) { return alert.Ack(ctx, s, id, by) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -239,12 +239,16 @@ func digest(t *testing.T, s Service) {
 	p.Message.Groups = nil
 	for i := range 5 {
 		p.Message.Groups = append(p.Message.Groups, alert.Group{
+			AlertID: id(byte(10 + i)), Letters: job.GroupID(string(rune('a' + i))),
 			Signature: fmt.Sprintf("transient: %s", strings.Repeat(string(rune('a'+i)), 180)), Count: int64(1000 - i), ValueCents: 100,
 			Cause: strings.Repeat("&<>", 200), Jobs: []job.ID{id(1), id(2), id(3)},
 		})
 	}
-	if text := accepted(t, s, p); !strings.Contains(text, "5,000 dead letters in 5,000 groups") {
-		t.Errorf("received:\n%s", text)
+	text := accepted(t, s, p)
+	for _, want := range []string{"5,000 dead letters in 5,000 groups", "dlq redrive --signature " + job.GroupID("e") + " --canary", id(14).String()} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in what was received:\n%s", want, text)
+		}
 	}
 }
 

@@ -130,7 +130,11 @@ func goldens() map[string]alert.Post {
 		p.Message.Reason, p.Message.Note = alert.Over, "11 redriven and done, 1 purged"
 	})
 	of("plain", func(p *alert.Post) { p.Plain = true })
-	of("digest", func(p *alert.Post) { p.Message.AlertID, p.Message.Alerts = job.ID{}, 37 })
+	of("digest", func(p *alert.Post) {
+		g := &p.Message.Groups[0]
+		g.AlertID, g.Letters = p.Message.AlertID, job.GroupID(g.Signature)
+		p.Message.AlertID, p.Message.Alerts = job.ID{}, 37
+	})
 	of("storm", func(p *alert.Post) {
 		p.Message.Kind, p.Message.Groups, p.Message.Text = job.AlertStorm, []alert.Group{{Signature: "liveness", Count: 1}},
 			"4 of 5 workers are gone at once; recovery waits"
