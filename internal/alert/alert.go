@@ -77,7 +77,8 @@ type Detail struct {
 
 	SaidAt     time.Time `json:"said_at,omitzero"` // when people were last told; zero: never
 	SaidCount  int64     `json:"said_count,omitempty"`
-	GrownAt    time.Time `json:"grown_at,omitzero"` // of the first that was not told since
+	GrownAt    time.Time `json:"grown_at,omitzero"`   // of the first that was not told since
+	HeldUntil  time.Time `json:"held_until,omitzero"` // for the next digest
 	Reminders  int       `json:"reminders,omitempty"`
 	AckSaid    bool      `json:"ack_said,omitempty"`
 	AckedAt    time.Time `json:"acked_at,omitzero"`
@@ -184,6 +185,26 @@ func (a *Alert) parkedChannel() string {
 
 // parkedSuffix follows the channel's name in the name of such an alert.
 const parkedSuffix = ":parked"
+
+// Unsaid is what there is to say of the alert and waits for its turn, which comes at
+// SayAt; false: there is nothing.
+func (a Alert) Unsaid() (Message, bool) {
+	var r Reason
+	switch said := !a.SaidAt.IsZero(); {
+	case a.SayAt.IsZero(), a.State == Silenced:
+	case a.State == Resolved:
+		if said {
+			r = Over
+		}
+	case !said:
+		r = First
+	case a.State == Acked && !a.AckSaid:
+		r = Acknowledged
+	case a.Count > a.SaidCount:
+		r = Grown
+	}
+	return messageOf(a, r), r != ""
+}
 
 // silenced reports whether nothing may be said now.
 func (a *Alert) silenced(now time.Time) bool { return a.Silence != nil && a.Silence.Until.After(now) }

@@ -35,6 +35,7 @@ type GateConfig struct {
 	Settle    time.Duration // after the first of a group, so that a flood is one message; 1 s
 	Spacing   time.Duration // between two messages of a group, but for its end; 4 min
 	Burst     int           // single messages of a kind within Spacing; more become a digest; 5
+	Gather    time.Duration // between two digests of what nobody has heard of yet; 30 s
 	Reminders []time.Duration
 	Quiet     time.Duration // after which what only passes counts as over; 1 h
 	Log       *slog.Logger  // nil: slog.Default()
@@ -61,7 +62,7 @@ func NewGate(c GateConfig) *Gate {
 	for _, d := range []struct {
 		field *time.Duration
 		zero  time.Duration
-	}{{&c.Interval, 500 * time.Millisecond}, {&c.Settle, time.Second}, {&c.Spacing, 4 * time.Minute}, {&c.Quiet, time.Hour}} {
+	}{{&c.Interval, 500 * time.Millisecond}, {&c.Settle, time.Second}, {&c.Spacing, 4 * time.Minute}, {&c.Gather, 30 * time.Second}, {&c.Quiet, time.Hour}} {
 		if *d.field <= 0 {
 			*d.field = d.zero
 		}

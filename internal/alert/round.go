@@ -276,7 +276,8 @@ const digestPrefix = "digest:"
 // digestLane is where digests with such an alert are said.
 func digestLane(a *Alert) string { return digestPrefix + Fingerprint(a.Kind, "", a.Canary) }
 
-// sayOf says several things of one kind: singly while they are few, else at once.
+// sayOf says several things of one kind: singly while they are few, else as a digest.
+// What comes so soon after a digest that it must wait is gathered for the next.
 func (r *round) sayOf(lane string, sayings []saying) error {
 	recent, err := r.Tx.Recent(lane, r.now.Add(-r.Spacing))
 	if err != nil {
@@ -285,12 +286,15 @@ func (r *round) sayOf(lane string, sayings []saying) error {
 	few := recent.Singles+len(sayings) <= r.Burst
 	together := map[Reason][]saying{}
 	for _, s := range sayings {
+		if s.reason != First { // of that people should have heard at once
+			s.due = later(s.due, s.HeldUntil)
+		}
 		own := s.Lane != lane
 		switch ends := s.reason == Over || s.reason == Acknowledged; {
 		case own && (few || ends && !s.SaidAt.IsZero()):
 			err = r.deliver(s.Lane, messageOf(*s.Alert, s.reason), s.due, s)
-		case !recent.Digest.IsZero():
-			s.SayAt = recent.Digest.Add(r.Spacing)
+		case r.now.Before(r.nextDigest(recent, s.reason)):
+			s.hold(lane, r.nextDigest(recent, s.reason))
 		case own && s.reason != First:
 			err = r.join(s, together)
 		default:
@@ -302,6 +306,24 @@ func (r *round) sayOf(lane string, sayings []saying) error {
 		}
 	}
 	return r.sayTogether(lane, together)
+}
+
+// nextDigest is when the next of such digests may be said. What nobody has heard of yet
+// waits for seconds, whatever else was told; the rest has time.
+func (r *round) nextDigest(recent Recent, reason Reason) time.Time {
+	if reason == First {
+		return recent.First.Add(r.Gather)
+	}
+	return recent.Digest.Add(r.Spacing)
+}
+
+// hold keeps what is to be said for the next digest. An alert of which nothing was said
+// is said there even when few are left.
+func (s saying) hold(lane string, until time.Time) {
+	s.SayAt, s.HeldUntil = until, until
+	if s.reason == First {
+		s.Lane = lane
+	}
 }
 
 // join puts an alert that has a lane of its own into a digest, unless something in
@@ -384,7 +406,7 @@ func (r *round) replace(d *Delivery) error {
 }
 
 func (s saying) said(r *round) {
-	s.SaidAt, s.SaidCount, s.GrownAt = r.now, s.Count, time.Time{}
+	s.SaidAt, s.SaidCount, s.GrownAt, s.HeldUntil = r.now, s.Count, time.Time{}, time.Time{}
 	switch s.reason {
 	case Reminder:
 		s.Reminders++

@@ -58,7 +58,8 @@ type Filter struct {
 // Recent is what was said of a topic in a while.
 type Recent struct {
 	Singles int       // messages about one alert, for the channel that got most of them
-	Digest  time.Time // of the latest digest; zero: none
+	First   time.Time // of the latest digest of first sights; zero: none
+	Digest  time.Time // of the latest other digest; zero: none
 }
 
 // Tx is the inside of an Update. Rows that are not there are ErrNotFound.

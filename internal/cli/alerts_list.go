@@ -13,7 +13,7 @@ type alertsListCmd struct {
 	State       string `placeholder:"STATE" enum:",open,acked,silenced,resolved" default:"" help:"Only alerts in this state: open, acked, silenced or resolved."`
 	Kind        string `placeholder:"KIND" help:"Only alerts of this kind: dead_letters, storm, …"`
 	All         bool   `help:"Also resolved alerts."`
-	Undelivered bool   `help:"List messages that no channel has accepted yet, instead of alerts."`
+	Undelivered bool   `help:"List messages that no channel has accepted yet, and what is held back, instead of alerts."`
 	Limit       int    `default:"50" placeholder:"N" help:"At most so many, up to 1000; ${default} unless told."`
 }
 
@@ -72,24 +72,66 @@ func stateOf(l alert.Alert) string {
 }
 
 func (c alertsListCmd) undelivered(ctx context.Context, a *app, s backend, now time.Time) error {
-	waiting, err := s.Undelivered(ctx, c.Limit)
+	deliveries, err := s.Undelivered(ctx, c.Limit)
 	if err != nil {
 		return err
 	}
-	if len(waiting) == 0 {
-		a.say("every message was accepted")
+	unaccepted := make([]unacceptedMessage, len(deliveries))
+	for i, d := range deliveries {
+		unaccepted[i].Delivery = d
+	}
+	held, err := c.held(ctx, s, now)
+	if err != nil {
+		return err
+	}
+	unaccepted = append(unaccepted, held...)
+	if len(unaccepted) == 0 {
+		a.say("every message was accepted, and nothing is held back")
 	}
 	header := []string{"CHANNEL", "SAYS", "ABOUT", "DUE", "LATE", "TRIES", "STATE", "LAST ERROR"}
-	return list(a, waiting, header, func(d alert.Delivery) []string {
-		state := "waits"
-		if !d.ParkedAt.IsZero() {
+	return list(a, unaccepted, header, func(d unacceptedMessage) []string {
+		state, channel := "waits", d.Channel
+		switch {
+		case !d.HeldUntil.IsZero():
+			state, channel = "held until "+stamp(d.HeldUntil), "all"
+		case !d.ParkedAt.IsZero():
 			state = "parked"
 		}
 		return []string{
-			d.Channel, string(d.Message.Reason), cut(d.Message.Group, 50), stamp(d.DueAt), span(now.Sub(d.DueAt)), fmt.Sprint(d.Attempts), state,
+			channel, string(d.Message.Reason), cut(d.Message.Group, 50), stamp(d.DueAt), span(now.Sub(d.DueAt)), fmt.Sprint(d.Attempts), state,
 			cut(d.Error, 60),
 		}
 	})
+}
+
+// unacceptedMessage is a message that no channel has accepted; one that is held back is
+// not made yet.
+type unacceptedMessage struct {
+	alert.Delivery
+	HeldUntil time.Time `json:"held_until,omitzero"`
+}
+
+// held is what there is to say and is held back: for the next digest, because the group
+// was spoken of lately, or because there are fewer letters than the threshold.
+func (c alertsListCmd) held(ctx context.Context, s backend, now time.Time) (held []unacceptedMessage, err error) {
+	open, err := s.Alerts(ctx, alert.Filter{Limit: c.Limit})
+	if err != nil {
+		return nil, err
+	}
+	over, err := s.Alerts(ctx, alert.Filter{State: alert.Resolved, Since: now.Add(-time.Hour), Limit: c.Limit})
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range append(open, over...) {
+		if m, unsaid := l.Unsaid(); unsaid {
+			d := alert.Delivery{AlertID: l.ID, Lane: l.Lane, Message: m, DueAt: l.SayAt, NextAt: l.SayAt}
+			if m.Reason == alert.First {
+				d.DueAt = l.FirstAt
+			}
+			held = append(held, unacceptedMessage{d, l.SayAt})
+		}
+	}
+	return held, nil
 }
 
 // tellChannels says how each channel is that was ever used.

@@ -87,6 +87,27 @@ func TestAlertsAreListedAckedAndSilenced(t *testing.T) {
 	}
 }
 
+// TestWhatIsHeldBackIsListed: a digest was told a moment ago, and there is more to tell.
+func TestWhatIsHeldBackIsListed(t *testing.T) {
+	t.Parallel()
+	m := newMorgue(t)
+	g := alert.NewGate(alert.GateConfig{Store: m, Log: slog.New(slog.DiscardHandler), Settle: time.Microsecond, Audiences: []alert.Audience{{Channel: "slack"}}})
+	flood := func(of string) {
+		for i := range 6 {
+			m.die(1, of+string(rune('a'+i)))
+		}
+		for range 2 {
+			_, err := g.Pass(t.Context())
+			m.must(err)
+		}
+	}
+	m.says(m.alerts("list --undelivered"), ExitOK, `^$`, `every message was accepted, and nothing is held back`)
+	flood("refused by ")
+	flood("no answer of ")
+	m.says(m.alerts("list --undelivered"), ExitOK, `slack +first +digest:dead_letters:.* waits *\n(all +first +dead_letters:transient: no answer of [a-f] .* held until 20\S+ \S+Z *\n){6}`, ``)
+	m.says(m.alerts("list --undelivered --json"), ExitOK, `"reason":"first".*"held_until":"20`, ``)
+}
+
 func TestChannelsAreTestedEndToEnd(t *testing.T) {
 	m := newMorgue(t)
 	web := alerttest.NewWeb(t, map[alerttest.Behaviour]alerttest.Reply{alerttest.Accept: {Status: http.StatusOK, Body: "ok"}})

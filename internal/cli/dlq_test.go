@@ -173,6 +173,31 @@ func TestTheGroupThatAnAlertNamesIsFound(t *testing.T) {
 	}
 }
 
+// TestADigestNamesItsGroups: all of it can be typed.
+func TestADigestNamesItsGroups(t *testing.T) {
+	t.Parallel()
+	m := newMorgue(t)
+	for i := range 7 {
+		m.die(7-i, "refused by "+string(rune('a'+i)))
+	}
+	m.raise()
+	groups := m.named()
+	if len(groups) != 5 {
+		t.Fatalf("the digest names %q, want the 5 largest groups", groups)
+	}
+	for i, group := range groups {
+		m.says(m.dlq("", "list --signature "+group), ExitOK, "refused by "+string(rune('a'+i)), `^[34567] dead letters`)
+	}
+	waiting, err := m.Undelivered(t.Context(), 10)
+	m.must(err)
+	content := (alert.Post{Message: waiting[0].Message}).Content("")
+	if line := content.Groups[0].Line(); !strings.Contains(line, "group "+groups[0]) {
+		t.Errorf("the line of the group is %s", line)
+	}
+	ack := content.Commands[len(content.Commands)-1]
+	m.says(m.alerts(strings.TrimPrefix(ack, "directorybolt alerts ")), ExitOK, `^(alert [0-9a-f-]{36} is acknowledged by \S+\n){5}$`, ``)
+}
+
 // TestLettersOfAnEarlierVersionAreFound: it kept signatures as they came.
 func TestLettersOfAnEarlierVersionAreFound(t *testing.T) {
 	t.Parallel()

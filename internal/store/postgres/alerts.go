@@ -177,7 +177,7 @@ func (t *alertTx) DropWaiting(channel, lane string, reasons ...alert.Reason) (ti
 
 func (t *alertTx) Recent(topic string, since time.Time) (alert.Recent, error) {
 	return oneIn(t, "RecentDeliveries", func(row pgx.CollectableRow) (r alert.Recent, err error) {
-		err = row.Scan((*nullInt)(&r.Singles), (*nullTime)(&r.Digest))
+		err = row.Scan((*nullInt)(&r.Singles), (*nullTime)(&r.First), (*nullTime)(&r.Digest))
 		return r, err
 	}, topic, since)
 }

@@ -153,7 +153,7 @@ func (t alertTx) DropWaiting(channel, lane string, reasons ...alert.Reason) (fir
 
 func (t alertTx) Recent(topic string, since time.Time) (alert.Recent, error) {
 	return one(t, func(r row) (recent alert.Recent, err error) {
-		err = r.Scan(&recent.Singles, moment{&recent.Digest})
+		err = r.Scan(&recent.Singles, moment{&recent.First}, moment{&recent.Digest})
 		return recent, err
 	}, q.RecentDeliveries, topic, since.UnixMicro())
 }

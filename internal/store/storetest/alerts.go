@@ -20,6 +20,7 @@ var alertPromises = []promise{
 	{name: "ASilenceHoldsForTheGroupAndEnds", holds: silences},
 	{name: "WhatIsOverIsSaidAndClosed", holds: resolution},
 	{name: "AFloodIsOneDigest", holds: floods},
+	{name: "WhatComesAfterADigestIsTheNextWithinSeconds", holds: gathering},
 	{name: "FewDeadLettersStayBelowTheThreshold", holds: thresholds},
 	{name: "WhatOnlyPassesEndsByItself", holds: passing},
 	{name: "CanariesAreApart", holds: canariesApart},
@@ -337,6 +338,69 @@ func floods(b *bed) {
 	b.equal("in order", b.said("slack"), []string{"first", "first", "grown", "resolved"})
 	last := b.undelivered()
 	b.equal("of how many, and how many are left", []any{last[len(last)-1].Message.Alerts, last[len(last)-1].Message.Left}, []any{signatures - 1, 1})
+}
+
+// gathering: five are said singly, the sixth as a digest that names it, and what comes
+// so soon after that it must wait is one digest, though by then few are left.
+func gathering(b *bed) {
+	const settle, gather = 10 * time.Second, 30 * time.Second
+	g := alert.NewGate(alert.GateConfig{
+		Store: b.Store, Settle: settle, Spacing: spacing, Gather: gather, Log: muted, Audiences: []alert.Audience{{Channel: "slack"}},
+	})
+	pass := func(want int) {
+		b.Helper()
+		p, err := g.Pass(b.ctx)
+		b.must(err)
+		b.equal("messages", p.Deliveries, want)
+	}
+	tell := func(signatures ...string) {
+		b.Helper()
+		for _, s := range signatures {
+			b.tell(letter(s))
+		}
+		pass(0)
+		b.Advance(settle)
+	}
+	tell("a", "b", "c", "d", "e")
+	pass(5)
+	b.Advance(spacing - 40*time.Second)
+	tell("f")
+	pass(1)
+	sixth := b.undelivered()[5].Message
+	b.equal("alerts, count", []any{sixth.Alerts, sixth.Count, len(sixth.Groups)}, []any{1, int64(1), 1})
+	b.equal("the group as dlq names it", sixth.Groups[0].Letters, job.GroupID("f"))
+
+	said := b.now()
+	tell("g", "h", "i")
+	pass(0)
+	unsaid := 0
+	for _, a := range b.alerts(alert.Filter{}) {
+		if m, waits := a.Unsaid(); waits {
+			unsaid++
+			b.equal("reason", m.Reason, alert.First)
+			b.within("held until", a.SayAt, said.Add(gather-time.Second), said.Add(gather))
+		}
+	}
+	b.equal("held back", unsaid, 3)
+	b.Advance(gather)
+	pass(1)
+	last := b.undelivered()[6]
+	b.equal("alerts of the next digest", []any{last.Message.Alerts, last.Message.Digest()}, []any{3, true})
+	for _, a := range b.alerts(alert.Filter{}) {
+		if _, waits := a.Unsaid(); waits || !a.HeldUntil.IsZero() {
+			b.Errorf("%s waits until %s, want everything said", a.Name, a.HeldUntil)
+		}
+	}
+
+	// Growth of all, later: it is one digest, and does not hold up what is new.
+	b.Advance(spacing)
+	for _, s := range []string{"f", "g", "h", "i"} {
+		b.tell(letter(s))
+	}
+	pass(1)
+	tell("j", "k", "l", "m", "n", "o")
+	pass(1)
+	b.equal("messages", b.said("slack")[7:], []string{"grown", "first"})
 }
 
 func thresholds(b *bed) {

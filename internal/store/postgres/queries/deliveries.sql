@@ -16,7 +16,7 @@ SELECT min(due_at)
 
 -- name: RecentDeliveries
 -- What was said of a topic: messages about one alert, on the channel that got most
--- of them, and the latest digest.
+-- of them, the latest digest of first sights, and the latest other digest.
 SELECT coalesce((SELECT max(n)
                    FROM (SELECT count(*) AS n
                            FROM deliveries
@@ -25,7 +25,10 @@ SELECT coalesce((SELECT max(n)
                           GROUP BY channel) AS singles), 0)::bigint,
        (SELECT max(created_at)
           FROM deliveries
-         WHERE topic = $1 AND created_at > $2::timestamptz AND alert_id IS NULL);
+         WHERE topic = $1 AND created_at > $2::timestamptz AND alert_id IS NULL AND reason = 'first'),
+       (SELECT max(created_at)
+          FROM deliveries
+         WHERE topic = $1 AND created_at > $2::timestamptz AND alert_id IS NULL AND reason <> 'first');
 
 -- name: LaneWaits
 SELECT EXISTS (SELECT FROM deliveries WHERE lane = $1 AND sent_at IS NULL);

@@ -12,7 +12,7 @@ RETURNING due_at;
 
 -- name: RecentDeliveries
 -- What was said of a topic: messages about one alert, on the channel that got most
--- of them, and the latest digest.
+-- of them, the latest digest of first sights, and the latest other digest.
 SELECT coalesce((SELECT max(n)
                    FROM (SELECT count(*) AS n
                            FROM deliveries
@@ -21,7 +21,10 @@ SELECT coalesce((SELECT max(n)
                           GROUP BY channel) AS singles), 0),
        (SELECT max(created_at)
           FROM deliveries
-         WHERE topic = ?1 AND created_at > ?2 AND alert_id IS NULL);
+         WHERE topic = ?1 AND created_at > ?2 AND alert_id IS NULL AND reason = 'first'),
+       (SELECT max(created_at)
+          FROM deliveries
+         WHERE topic = ?1 AND created_at > ?2 AND alert_id IS NULL AND reason <> 'first');
 
 -- name: LaneWaits
 SELECT EXISTS (SELECT 1 FROM deliveries WHERE lane = ?1 AND sent_at IS NULL);
