@@ -49,10 +49,13 @@ func frozenWorker(s *stack) example {
 // next worker too, and a monitor.
 func takenBackByHand(s *stack) example {
 	order, m := s.stuck()
-	const why = "directorybolt why 01a209a4-6999-75b0-b772-ebad4ce1e450"
+	const (
+		why   = "directorybolt why 01a209a4-6999-75b0-b772-ebad4ce1e450"
+		again = "directorybolt stale recover --job 01a209a4-6999-75b0-b772-ebad4ce1e450"
+	)
 	return example{
 		stands: map[string]string{"01a209a4-6999-75b0-b772-ebad4ce1e450": order.String(), "cli:root": operator()},
-		steps: map[string]step{why: {first: func() {
+		steps: map[string]step{again: {exit: 3}, why: {first: func() {
 			p := s.start("work")
 			s.awaitSunk(m, 1, p)
 			s.lapse(p)
