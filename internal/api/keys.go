@@ -11,11 +11,11 @@ import (
 
 // keyRequest makes a key.
 type keyRequest struct {
-	Name       string    `json:"name"`
-	Role       auth.Role `json:"role"`
-	CustomerID job.ID    `json:"customer_id,omitzero"`
-	ExpiresAt  time.Time `json:"expires_at,omitzero"`
-	Reason     string    `json:"reason,omitempty"`
+	Name       string     `json:"name"`
+	Role       auth.Role  `json:"role"`
+	CustomerID job.ID     `json:"customer_id,omitzero"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"` // never unless told
+	Reason     string     `json:"reason,omitempty"`
 }
 
 // madeKey answers it, once.
@@ -49,10 +49,13 @@ func (s *server) createKey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	who := job.By{Actor: identityOf(r.Context()).Actor(), Reason: in.Reason}
-	if !in.ExpiresAt.IsZero() && !in.ExpiresAt.After(time.Now()) {
-		return invalid("expires_at is in the past")
+	var expires time.Time
+	if in.ExpiresAt != nil {
+		if expires = *in.ExpiresAt; !expires.After(time.Now()) {
+			return invalid("expires_at is in the past")
+		}
 	}
-	text, k, err := auth.Mint(in.Name, in.Role, in.CustomerID, in.ExpiresAt, who.Actor)
+	text, k, err := auth.Mint(in.Name, in.Role, in.CustomerID, expires, who.Actor)
 	if err != nil {
 		return invalid("%v", err)
 	}

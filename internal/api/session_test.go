@@ -145,6 +145,7 @@ func TestAdminsMakeAndRevokeKeys(t *testing.T) {
 	o.ask(made.Text, "GET", "/api/session", "").is(http.StatusOK)
 	o.ask(admin, "POST", "/api/keys", `{"name":"portal","role":"customer"}`).refused(http.StatusBadRequest, codeInvalidRequest)
 	o.ask(admin, "POST", "/api/keys", `{"name":"late","role":"staff","expires_at":"2020-01-01T00:00:00Z"}`).refused(http.StatusBadRequest, codeInvalidRequest)
+	o.ask(admin, "POST", "/api/keys", `{"name":"zero","role":"staff","expires_at":"0001-01-01T00:00:00Z"}`).refused(http.StatusBadRequest, codeInvalidRequest)
 	o.ask(admin, "DELETE", "/api/keys/"+made.ID, "").is(http.StatusNoContent)
 	o.ask(admin, "DELETE", "/api/keys/"+made.ID, "").refused(http.StatusConflict, codeInvalidStatus)
 	o.ask(admin, "DELETE", "/api/keys/nosuchid", "").refused(http.StatusNotFound, codeNotFound)

@@ -25,10 +25,10 @@ func (keysCmd) Help() string {
 }
 
 type keysCreateCmd struct {
-	Role     string        `required:"" enum:"customer,worker,staff,admin" placeholder:"ROLE" help:"What the key may do: customer (its own orders), worker (claim and end jobs), staff (see all, act on jobs) or admin (staff, and keys, purges, erasures)."`
-	Name     string        `required:"" placeholder:"NAME" help:"Who or what uses it."`
-	Customer string        `placeholder:"EMAIL" help:"Whose orders it sees; with role customer."`
-	Expires  time.Duration `placeholder:"DURATION" help:"How long it works, such as 2160h; for ever unless told."`
+	Role     string         `required:"" enum:"customer,worker,staff,admin" placeholder:"ROLE" help:"What the key may do: customer (its own orders), worker (claim and end jobs), staff (see all, act on jobs) or admin (staff, and keys, purges, erasures)."`
+	Name     string         `required:"" placeholder:"NAME" help:"Who or what uses it."`
+	Customer string         `placeholder:"EMAIL" help:"Whose orders it sees; with role customer."`
+	Expires  *time.Duration `placeholder:"DURATION" help:"How long it works, such as 2160h; for ever unless told."`
 	acting
 }
 
@@ -43,8 +43,8 @@ func (keysCreateCmd) Help() string {
 
 // Run makes the key.
 func (c keysCreateCmd) Run(ctx context.Context, a *app) error {
-	if c.Expires < 0 {
-		return usage(errors.New("a key cannot expire before it is made"), "leave --expires out, or give a duration such as 2160h")
+	if c.Expires != nil && *c.Expires <= 0 {
+		return usage(fmt.Errorf("--expires %s: a key cannot expire before it is used", *c.Expires), "leave it out and the key works for ever, or give a duration such as 2160h")
 	}
 	return a.withStore(ctx, func(s backend) error {
 		customer, err := c.customer(ctx, s)
@@ -52,8 +52,8 @@ func (c keysCreateCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		var expires time.Time
-		if c.Expires > 0 {
-			expires = time.Now().Add(c.Expires).UTC().Truncate(time.Microsecond)
+		if c.Expires != nil {
+			expires = time.Now().Add(*c.Expires).UTC().Truncate(time.Microsecond)
 		}
 		text, k, err := auth.Mint(c.Name, auth.Role(c.Role), customer, expires, c.by().Actor)
 		if err != nil {
