@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -165,17 +166,10 @@ func (d *doctor) binary() {
 func (d *doctor) disk() {
 	dir := d.house.config.DataDir
 	const remedy = "choose another with DATA_DIR, or give this user the right to write it"
-	// What is not there is made at the start, in the nearest directory that is there.
-	place := dir
-	for {
-		if info, err := os.Stat(place); err == nil && info.IsDir() {
-			break
-		}
-		up := filepath.Dir(place)
-		if up == place {
-			break
-		}
-		place = up
+	place, err := wherever(dir)
+	if err != nil {
+		d.add("disk", "writable", sqs.Bad, err.Error(), remedy)
+		return
 	}
 	file, err := os.CreateTemp(place, ".directorybolt-doctor-*")
 	if err != nil {
@@ -196,6 +190,21 @@ func (d *doctor) disk() {
 		d.add("disk", "room", sqs.Bad, seen, "make room: evidence, and a SQLite store, grow")
 	default:
 		d.is(free >= littleSpace, "disk", "room", sqs.Weak, seen, "make room: evidence, and a SQLite store, grow")
+	}
+}
+
+// wherever is the nearest directory that is there: what is missing below it is made at the
+// start. The error names what stands in the way: a file, or a link that leads nowhere.
+func wherever(dir string) (string, error) {
+	info, err := os.Stat(dir)
+	_, bare := os.Lstat(dir)
+	switch up := filepath.Dir(dir); {
+	case err == nil && info.IsDir():
+		return dir, nil
+	case bare == nil || up == dir:
+		return "", fmt.Errorf("%s is not a directory", dir)
+	default:
+		return wherever(up)
 	}
 }
 
@@ -253,9 +262,11 @@ func (d *doctor) database(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
 	s, err := d.house.connect(ctx, mustExist)
+	path := databasePath(d.house.config)
+	_, there := os.Stat(path)
 	switch {
-	case err != nil && d.house.config.DatabaseURL == "" && present(databasePath(d.house.config)) != nil:
-		d.add("database", "reachable", sqs.Good, databasePath(d.house.config)+" is made at the first start", "")
+	case err != nil && d.house.config.DatabaseURL == "" && errors.Is(there, fs.ErrNotExist):
+		d.add("database", "reachable", sqs.Good, path+" is made at the first start", "")
 		return
 	case err != nil:
 		d.add("database", "reachable", sqs.Bad, err.Error(), remedyOf(err))

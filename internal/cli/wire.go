@@ -219,11 +219,14 @@ func storeName(c config.Config) string {
 // present reports a SQLite file that is not there.
 func present(path string) error {
 	_, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return remedied(fmt.Errorf("open the store: there is no database %s", path),
 			"start: directorybolt all, or run: directorybolt migrate up; --data-dir and DATABASE_URL choose another")
+	case err != nil:
+		return remedied(fmt.Errorf("open the store: no database can be at %s: %w", path, cause(err)), "choose another directory with --data-dir or DATA_DIR")
 	}
-	return err
+	return nil
 }
 
 // makeDataDir makes the data directory.
