@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -93,7 +94,7 @@ func (d desk) Place(ctx context.Context, o NewOrder) (Placed, error) {
 	customer := o.Customer
 	if customer == (job.ID{}) {
 		var err error
-		if customer, err = d.EnsureCustomer(ctx, submit.Customer{Email: o.Business.Email, Name: o.Business.Name}); err != nil {
+		if customer, err = d.EnsureCustomer(ctx, submit.Customer{Email: cmp.Or(o.Email, o.Business.Email), Name: o.Business.Name}); err != nil {
 			return Placed{}, err
 		}
 	}

@@ -78,6 +78,23 @@ func TestCustomersSeeNoOrdersOfOthers(t *testing.T) {
 	o.ask(o.keys[auth.Staff], "POST", "/api/orders", body).refused(http.StatusNotFound, codeCustomerNotFound)
 }
 
+func TestAnOrderIsOfSomebodyWithAnEmailAddress(t *testing.T) {
+	o := newOffice(t)
+	by := func(n int, email string) string {
+		return strings.Replace(order(n), `{"package"`, fmt.Sprintf(`{"email":%q,"package"`, email), 1)
+	}
+	for _, email := range []string{"not a mail\n", "notmail", strings.Repeat("a", 400) + "@example.com", o.customer.String()} {
+		if detail := o.ask(o.keys[auth.Staff], "POST", "/api/orders", by(1, email)).refused(http.StatusBadRequest, codeInvalidRequest); !strings.HasPrefix(detail, "email ") {
+			t.Errorf("email %q: detail %q", email, detail)
+		}
+	}
+	var v orderView
+	o.ask(o.keys[auth.Staff], "POST", "/api/orders", by(1, "Ann@example.com")).is(http.StatusCreated).into(&v)
+	if v.CustomerID != o.customer {
+		t.Errorf("the order is of %s, want %s", v.CustomerID, o.customer)
+	}
+}
+
 func TestBadOrdersAreNamedFaultByFault(t *testing.T) {
 	o := newOffice(t)
 	mine := o.keys[auth.Customer]

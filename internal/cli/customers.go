@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
+	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/google/uuid"
 )
@@ -48,16 +49,42 @@ func (c customersShowCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
+const howToNameCustomers = "give an id or an e-mail address; jobs show has the id of an order's customer"
+
 // customerNamed finds a customer by id or e-mail address.
 func customerNamed(ctx context.Context, s backend, text string) (auth.Account, error) {
 	account, err := s.CustomerByEmail(ctx, text)
 	if id, bad := uuid.Parse(text); bad == nil {
 		account, err = s.Customer(ctx, id)
 	}
-	if errors.Is(err, job.ErrNotFound) {
-		return account, notFound(fmt.Errorf("there is no customer %s", text), "give an id or an e-mail address; jobs show has the id of an order's customer")
+	switch {
+	case !errors.Is(err, job.ErrNotFound):
+		return account, err
+	case !isID(text) && directory.EmailFault(strings.TrimSpace(text)) != "":
+		return account, usage(fmt.Errorf("%q is neither the id nor the e-mail address of a customer", text), howToNameCustomers)
 	}
-	return account, err
+	return account, notFound(fmt.Errorf("there is no customer %s", text), howToNameCustomers)
+}
+
+// customerID reads whom a filter means. An id is taken as it stands: what a deleted customer
+// left is found by it still.
+func customerID(ctx context.Context, s backend, text string) (job.ID, error) {
+	if id, err := uuid.Parse(text); err == nil {
+		return id, nil
+	}
+	account, err := customerNamed(ctx, s, text)
+	return account.ID, err
+}
+
+func isID(text string) bool { return uuid.Validate(text) == nil }
+
+// noAddress tells a person that what was given as a customer's e-mail address is none.
+func noAddress(err error) error {
+	var invalid *job.InvalidError
+	if errors.As(err, &invalid) && invalid.Field == "email" {
+		return usage(fmt.Errorf("--customer %s", invalid.Reason), "an id of a customer will do too")
+	}
+	return err
 }
 
 type customersDeleteCmd struct {
@@ -84,7 +111,7 @@ func (c customersDeleteCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	return a.withStore(ctx, func(s backend) error {
-		id, err := c.find(ctx, s)
+		id, err := customerID(ctx, s, c.Customer) // also of one that was deleted before: what came since goes
 		if err != nil {
 			return err
 		}
@@ -104,15 +131,6 @@ func (c customersDeleteCmd) Run(ctx context.Context, a *app) error {
 		return a.printf("deleted customer %s: %s, %s, %s and %s are anonymous now\n", id, count(int(done.Jobs), "job"),
 			count(int(done.Submissions), "submission"), count(int(done.Events), "event"), count(int(done.Letters), "dead letter"))
 	})
-}
-
-// find also takes the id of a customer that was deleted before: what came since goes.
-func (c customersDeleteCmd) find(ctx context.Context, s backend) (job.ID, error) {
-	if id, err := uuid.Parse(c.Customer); err == nil {
-		return id, nil
-	}
-	account, err := customerNamed(ctx, s, c.Customer)
-	return account.ID, err
 }
 
 // erase removes a customer from the store, and from this machine's disk the proofs that

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,31 @@ func TestACustomerIsDeletedAfterAWordAndAReason(t *testing.T) {
 	m.says(m.types("", "customers delete "+id.String()+" --reason again --yes --json"), ExitOK, `^\{"jobs":1,`, ``)
 	m.says(m.types("", "customers delete 01932f6c-0000-7000-8000-000000000000 --reason x --yes"), ExitNotFound, `^$`, ``)
 	m.says(m.types("", "dlq journal"), ExitOK, ` customer_erase .* asked for it +customer `+id.String(), ``)
+}
+
+func TestACustomerIsNamedByIDOrAddressAndNothingElse(t *testing.T) {
+	t.Parallel()
+	m := newMorgue(t)
+	id := m.buyer("ann@example.com").String()
+	const nobody = "01932f6c-0000-7000-8000-000000000000"
+	profile, err := filepath.Abs("../../examples/profile.yaml")
+	m.must(err)
+	for _, command := range []string{"keys create --role customer --name shop", "submit --profile " + profile + " --package starter --again"} {
+		for _, whom := range []string{id, "ann@example.com", "Ann@Example.com"} {
+			m.says(m.types("", command+" --customer "+whom+" --json"), ExitOK, `"customer_id":"`+id+`"`, ``)
+		}
+		m.says(m.types("", command+" --customer "+nobody), ExitNotFound, `^$`, `there is no customer `+nobody)
+		for text, why := range map[string]string{
+			"notmail": `"notmail" is not an e-mail address`, "'not a mail\n'": `is not an e-mail address`, strings.Repeat("a", 388) + "@example.com": `has 400 characters, at most 254 fit`,
+		} {
+			m.says(m.types("", command+" --customer "+text), ExitUsage, `^$`, `^directorybolt: --customer .*`+why)
+		}
+	}
+	m.says(m.types("", "keys create --role customer --name shop --customer ann@example.com"), ExitOK, `^dbk_live_`, `^key `)
+	m.says(m.types("", "keys create --role staff --name shop --customer bob@example.com"), ExitUsage, `^$`, `a key of role staff belongs to no customer`)
+	m.says(m.types("", "customers show bob@example.com"), ExitNotFound, `^$`, `there is no customer`)
+	m.says(m.types("", "keys create --role customer --name shop --customer bob@example.com"), ExitOK, `^dbk_live_`, `^customer [0-9a-f-]{36} is new: bob@example\.com\nkey `)
+	m.says(m.types("", "customers show notmail"), ExitUsage, `^$`, `"notmail" is neither the id nor the e-mail address of a customer`)
 }
 
 // machine is a process with a data directory of its own, on the store of a morgue.

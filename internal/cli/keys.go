@@ -27,7 +27,7 @@ func (keysCmd) Help() string {
 type keysCreateCmd struct {
 	Role     string         `required:"" enum:"customer,worker,staff,admin" placeholder:"ROLE" help:"What the key may do: customer (its own orders), worker (claim and end jobs), staff (see all, act on jobs) or admin (staff, and keys, purges, erasures)."`
 	Name     string         `required:"" placeholder:"NAME" help:"Who or what uses it."`
-	Customer string         `placeholder:"EMAIL" help:"Whose orders it sees; with role customer."`
+	Customer string         `placeholder:"CUSTOMER" help:"Whose orders it sees, by e-mail address or id; with role customer. An address that nobody has yet makes a customer."`
 	Expires  *time.Duration `placeholder:"DURATION" help:"How long it works, such as 2160h; for ever unless told."`
 	acting
 }
@@ -47,7 +47,7 @@ func (c keysCreateCmd) Run(ctx context.Context, a *app) error {
 		return usage(fmt.Errorf("--expires %s: a key cannot expire before it is used", *c.Expires), "leave it out and the key works for ever, or give a duration such as 2160h")
 	}
 	return a.withStore(ctx, func(s backend) error {
-		customer, err := c.customer(ctx, s)
+		customer, err := c.customer(ctx, a, s)
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (c keysCreateCmd) Run(ctx context.Context, a *app) error {
 		}
 		text, k, err := auth.Mint(c.Name, auth.Role(c.Role), customer, expires, c.by().Actor)
 		if err != nil {
-			return usage(err, "see: directorybolt keys create --help")
+			return refusedKey(err)
 		}
 		if k, err = s.AddKey(ctx, k, auth.HashOf(text), c.by()); err != nil {
 			return err
@@ -66,13 +66,28 @@ func (c keysCreateCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
-// customer is whose key it is to be, made if unknown.
-func (c keysCreateCmd) customer(ctx context.Context, s backend) (job.ID, error) {
+// customer is whose key it is to be: whom an id names, or an e-mail address, which may
+// make one.
+func (c keysCreateCmd) customer(ctx context.Context, a *app, s backend) (job.ID, error) {
 	if c.Customer == "" {
 		return job.ID{}, nil
 	}
-	return s.EnsureCustomer(ctx, submit.Customer{Email: c.Customer})
+	if isID(c.Customer) {
+		account, err := customerNamed(ctx, s, c.Customer)
+		return account.ID, err
+	}
+	if _, _, err := auth.Mint(c.Name, auth.Role(c.Role), job.NewID(), time.Time{}, ""); err != nil {
+		return job.ID{}, refusedKey(err) // before anybody is made for it
+	}
+	_, unknown := s.CustomerByEmail(ctx, c.Customer)
+	id, err := s.EnsureCustomer(ctx, submit.Customer{Email: c.Customer})
+	if err == nil && errors.Is(unknown, job.ErrNotFound) {
+		a.say("customer %s is new: %s", id, plain(c.Customer))
+	}
+	return id, noAddress(err)
 }
+
+func refusedKey(err error) error { return usage(err, "see: directorybolt keys create --help") }
 
 func (keysCreateCmd) tell(a *app, text string, k auth.Key) error {
 	if a.JSON {

@@ -12,7 +12,7 @@ import (
 type submitCmd struct {
 	Profile  string `required:"" type:"path" placeholder:"FILE" help:"The business, as YAML or JSON."`
 	Package  string `required:"" enum:"starter,growth,professional,enterprise" placeholder:"NAME" help:"What was bought: starter (50 directories), growth (100), professional (300) or enterprise (500)."`
-	Customer string `placeholder:"EMAIL" help:"Who pays; the profile's e-mail unless told."`
+	Customer string `placeholder:"CUSTOMER" help:"Who pays, by e-mail address or id; the profile's e-mail unless told."`
 	Key      string `xor:"key" placeholder:"KEY" help:"Idempotency key: the same key is one order. Made from customer, package and profile unless told."`
 	Again    bool   `xor:"key" help:"Order again although the same order exists. Directories that have the business are passed over."`
 	Wait     bool   `short:"w" help:"Follow the order until it is final, then show what came of it."`
@@ -71,9 +71,17 @@ func (c submitCmd) place(ctx context.Context, a *app, s backend, b *directory.Bu
 	if err != nil {
 		return placed{}, err
 	}
-	order, err := clerk{s, settings}.Place(ctx, api.NewOrder{Email: c.Customer, Package: p, Business: b, Key: c.key(), Actor: c.actor()})
+	o := api.NewOrder{Package: p, Business: b, Email: c.Customer, Key: c.key(), Actor: c.actor()}
+	if isID(c.Customer) {
+		account, err := customerNamed(ctx, s, c.Customer)
+		if err != nil {
+			return placed{}, err
+		}
+		o.Customer = account.ID
+	}
+	order, err := clerk{s, settings}.Place(ctx, o)
 	if err != nil {
-		return placed{}, err
+		return placed{}, noAddress(err)
 	}
 	return placed{order.Enqueued, p.Name, p.Quota, p.PriceCents, order.CustomerID}, nil
 }

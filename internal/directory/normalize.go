@@ -45,7 +45,7 @@ func (b *Business) texts() []textField {
 		{"name", &b.Name, 100, false, "write the name that customers know"},
 		{"legal_name", &b.LegalName, 150, false, ""},
 		{"contact_name", &b.ContactName, 100, false, ""},
-		{"email", &b.Email, 254, false, "write an address that the business reads; directories send confirmations there"},
+		{"email", &b.Email, maxEmail, false, "write an address that the business reads; directories send confirmations there"},
 		{"phone", &b.Phone, 40, false, ""},
 		{"website", &b.Website, 500, false, ""},
 		{"street", &b.Street, 150, false, "write street and number"},

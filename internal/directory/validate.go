@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/mail"
 	"net/url"
 	"slices"
 	"strings"
@@ -103,18 +102,8 @@ func (v *validator) email() {
 	if s == "" || v.faulty("email") {
 		return
 	}
-	address, err := mail.ParseAddress(s)
-	if err != nil || address.Address != s || address.Name != "" {
-		v.fault("email", "%s is not an e-mail address: write one like hello@example.com", oneLine(s))
-		return
-	}
-	at := strings.LastIndexByte(s, '@')
-	if at > 64 {
-		v.fault("email", "has %d characters before the @, at most 64 are allowed: use a shorter address", at)
-		return
-	}
-	if fault := hostFault(s[at+1:], v.AllowLocal); fault != "" {
-		v.fault("email", "%s %s", oneLine(s[at+1:]), fault)
+	if fault := v.emailFault(s); fault != "" {
+		v.fault("email", "%s", fault)
 	}
 }
 

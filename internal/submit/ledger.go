@@ -2,6 +2,7 @@ package submit
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/directorybolt/directorybolt/internal/directory"
@@ -14,7 +15,8 @@ import (
 // nothing and answers job.ErrLeaseLost when that lease is no longer its job's
 // latest. All may be called concurrently. Times are the store's.
 type Ledger interface {
-	// EnsureCustomer returns the customer with this e-mail, made now if unknown.
+	// EnsureCustomer returns the customer with this e-mail, made now if unknown. A new one
+	// must pass [Customer.Check]; a job.InvalidError otherwise, and nothing is made.
 	EnsureCustomer(ctx context.Context, c Customer) (uuid.UUID, error)
 
 	// Plan writes the order's submissions and its shortfall, once: when the order
@@ -62,6 +64,19 @@ type Customer struct {
 	Email  string
 	Name   string
 	Canary bool
+}
+
+// Check refuses what is no e-mail address. Customers of earlier releases may have such;
+// they are found all the same. Canaries get no mail.
+func (c Customer) Check() error {
+	email := strings.TrimSpace(c.Email)
+	if email == "" {
+		return &job.InvalidError{Field: "email", Reason: "is missing: a customer has an e-mail address"}
+	}
+	if fault := directory.EmailFault(email); fault != "" && !c.Canary {
+		return &job.InvalidError{Field: "email", Reason: fault}
+	}
+	return nil
 }
 
 // Pacer holds the turns of each host, across all workers, and its circuit breaker.

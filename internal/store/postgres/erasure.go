@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/evidence"
@@ -171,7 +172,7 @@ func (e *erasure) erase(count *int64, statement string, args ...any) error {
 
 // CustomerByEmail answers a customer.
 func (s *Store) CustomerByEmail(ctx context.Context, email string) (auth.Account, error) {
-	id, err := one(ctx, s, "find a customer by e-mail", "CustomerByEmail", scanID, plain(email))
+	id, err := one(ctx, s, "find a customer by e-mail", "CustomerByEmail", scanID, plain(strings.TrimSpace(email)))
 	if err != nil {
 		return auth.Account{}, err
 	}

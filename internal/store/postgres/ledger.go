@@ -19,10 +19,14 @@ import (
 
 // EnsureCustomer returns the customer with this e-mail.
 func (s *Store) EnsureCustomer(ctx context.Context, c submit.Customer) (uuid.UUID, error) {
-	email := plain(strings.TrimSpace(c.Email))
-	if email == "" {
-		return uuid.Nil, fmt.Errorf("ensure customer: %w", &job.InvalidError{Field: "email", Reason: "is required"})
+	if err := c.Check(); err != nil {
+		known, unknown := s.CustomerByEmail(ctx, c.Email)
+		if errors.Is(unknown, job.ErrNotFound) {
+			return uuid.Nil, fmt.Errorf("ensure customer: %w", err)
+		}
+		return known.ID, unknown
 	}
+	email := plain(strings.TrimSpace(c.Email))
 	var err error
 	for range tries { // a customer that is erased between the two statements is made anew
 		var made []uuid.UUID

@@ -18,10 +18,14 @@ import (
 
 // EnsureCustomer implements [submit.Ledger].
 func (s *Store) EnsureCustomer(ctx context.Context, c submit.Customer) (uuid.UUID, error) {
-	email := strings.ToLower(strings.TrimSpace(clean(c.Email)))
-	if email == "" {
-		return uuid.Nil, fmt.Errorf("ensure customer: %w", &job.InvalidError{Field: "email", Reason: "a customer has an e-mail address"})
+	if err := c.Check(); err != nil {
+		known, unknown := s.CustomerByEmail(ctx, c.Email)
+		if errors.Is(unknown, job.ErrNotFound) {
+			return uuid.Nil, fmt.Errorf("ensure customer: %w", err)
+		}
+		return known.ID, unknown
 	}
+	email := strings.ToLower(strings.TrimSpace(clean(c.Email)))
 	var id uuid.UUID
 	err := s.write(ctx, func(t *tx) (err error) {
 		_, err = t.exec(q.EnsureCustomer, job.NewID().String(), email, clean(c.Name), c.Canary, t.now)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ const budget = 30 * time.Second
 
 var ledgerPromises = []promise{
 	{name: "ACustomerIsOneEmailInAnyCase", holds: customerIsOneEmail},
+	{name: "ANewCustomerHasAnEmailAddress", holds: newCustomerHasAnAddress},
 	{name: "PlanWritesOnce", holds: planWritesOnce},
 	{name: "TwoPlannersWriteOnePlan", holds: planOnceForTwo},
 	{name: "IntendCommitsTheIntent", holds: intendCommits},
@@ -150,6 +152,27 @@ func customerIsOneEmail(b *bed) {
 	})
 	b.equal("customers made by eight callers", len(ids), 1)
 	b.equal("customers", b.numberOf("customers", "1 = 1"), int64(3))
+}
+
+func newCustomerHasAnAddress(b *bed) {
+	for _, email := range []string{"", " ", "notmail", "not a mail\n", "ann@", "Ann <ann@example.org>", strings.Repeat("a", 400), strings.Repeat("a", 388) + "@example.org", job.NewID().String()} {
+		id, err := b.Store.EnsureCustomer(b.ctx, submit.Customer{Email: email, Name: "Ann"})
+		var invalid *job.InvalidError
+		if !errors.As(err, &invalid) || invalid.Field != "email" || id != uuid.Nil {
+			b.Errorf("customer %q: id %s, error %v, want the e-mail refused", email, id, err)
+		}
+	}
+	b.equal("customers", b.numberOf("customers", "1 = 1"), int64(0))
+
+	before, err := b.Store.EnsureCustomer(b.ctx, submit.Customer{Email: "ann@example.org", Name: "Ann"})
+	b.must(err)
+	b.change("UPDATE customers SET email = 'notmail' WHERE id = '%s'", before) // as an earlier release took it
+	id, err := b.Store.EnsureCustomer(b.ctx, submit.Customer{Email: " Notmail"})
+	b.must(err)
+	b.equal("the customer of an earlier release", id, before)
+	found, err := b.Store.CustomerByEmail(b.ctx, " NOTMAIL ")
+	b.must(err)
+	b.equal("the same, looked up", found.ID, before)
 }
 
 func planWritesOnce(b *bed) {
