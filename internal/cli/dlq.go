@@ -28,7 +28,7 @@ func (dlqCmd) Help() string {
 // letterFlags select letters.
 type letterFlags struct {
 	Signature string `placeholder:"GROUP" help:"Only letters of this group: its id, as dlq list shows it, or the whole signature."`
-	Customer  string `placeholder:"ID" help:"Only letters of this customer."`
+	Customer  string `placeholder:"CUSTOMER" help:"Only letters of this customer, by id or e-mail address."`
 	Kind      string `placeholder:"KIND" help:"Only letters of jobs of this kind: order, recheck, …"`
 	Since     string `placeholder:"WHEN" help:"Only letters that came since: 2h, or a time such as 2026-11-26T06:00:00Z."`
 	Canaries  bool   `help:"Also letters of canaries."`
@@ -41,7 +41,7 @@ func (c letterFlags) given() bool { return c != letterFlags{Canaries: c.Canaries
 func (c letterFlags) filter(ctx context.Context, s backend) (f job.LetterFilter, err error) {
 	f = job.LetterFilter{Signature: c.Signature, Kind: c.Kind, Canaries: c.Canaries}
 	if c.Customer != "" {
-		if f.Customer, err = parseID("customer", c.Customer); err != nil {
+		if f.Customer, err = customerID(ctx, s, c.Customer); err != nil {
 			return f, err
 		}
 	}

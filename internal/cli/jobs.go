@@ -33,11 +33,14 @@ type oneJob struct {
 
 func (c oneJob) id() (job.ID, error) { return parseID("job", c.ID) }
 
+// printers are the commands that print the ids of things.
+var printers = map[string]string{"job": "jobs list", "letter": "dlq list --json", "journal entry": "dlq journal"}
+
 // parseID reads an id that a person typed.
 func parseID(noun, s string) (job.ID, error) {
 	id, err := uuid.Parse(s)
 	if err != nil {
-		return job.ID{}, usage(fmt.Errorf("%q is not the id of a %s", s, noun), "ids are printed by: directorybolt jobs list")
+		return job.ID{}, usage(fmt.Errorf("%q is not the id of a %s", s, noun), "ids are printed by: directorybolt "+printers[noun])
 	}
 	return id, nil
 }

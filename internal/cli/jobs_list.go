@@ -11,7 +11,7 @@ import (
 type jobsListCmd struct {
 	State    *string `enum:"pending,in_progress,completed,failed,cancelled" placeholder:"STATE" help:"Only jobs in this state: pending, in_progress, completed, failed or cancelled."`
 	Kind     string  `placeholder:"KIND" help:"Only jobs of this kind: order, recheck, …"`
-	Customer string  `placeholder:"ID" help:"Only jobs of this customer."`
+	Customer string  `placeholder:"CUSTOMER" help:"Only jobs of this customer, by id or e-mail address."`
 	Canaries bool    `help:"Also show canaries."`
 	Limit    int     `default:"50" placeholder:"N" help:"At most so many, up to 999; ${default} unless told."`
 	Before   string  `placeholder:"ID" help:"Only jobs older than this one: the next page."`
@@ -33,6 +33,11 @@ func (c jobsListCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	return a.withStore(ctx, func(s backend) error {
+		if c.Customer != "" {
+			if f.Customer, err = customerID(ctx, s, c.Customer); err != nil {
+				return err
+			}
+		}
 		// One more than asked for tells whether there is another page.
 		f.Limit++
 		jobs, err := s.Jobs(ctx, f)
@@ -60,15 +65,11 @@ func (c jobsListCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
+// filter is what the flags say, but for the customer, whom the store knows.
 func (c jobsListCmd) filter() (f job.Filter, err error) {
 	f = job.Filter{State: job.State(valueOf(c.State)), Kind: c.Kind, Canaries: c.Canaries, Limit: c.Limit}
 	if c.Limit < 1 || c.Limit > 999 {
 		return f, usage(fmt.Errorf("--limit %d is out of range", c.Limit), "1 to 999; --before shows the next page")
-	}
-	if c.Customer != "" {
-		if f.Customer, err = parseID("customer", c.Customer); err != nil {
-			return f, err
-		}
 	}
 	if c.Before != "" {
 		f.Before, err = parseID("job", c.Before)

@@ -19,17 +19,17 @@ func (jobsResumeCmd) Help() string {
 
 // Run ends the pause.
 func (c jobsResumeCmd) Run(ctx context.Context, a *app) error {
-	scope, err := c.Scoped.scope()
-	if err != nil {
-		return err
-	}
 	return a.withStore(ctx, func(s backend) error {
+		scope, err := c.Scoped.scope(ctx, s)
+		if err != nil {
+			return err
+		}
 		switch err := s.Resume(ctx, scope, c.Scoped.by()); {
 		case errors.Is(err, job.ErrNotFound):
 			return notFound(fmt.Errorf("%s is not paused", scope.Key()), "")
 		case err != nil:
 			return err
 		}
-		return tellScope(a, scope, "resumed")
+		return tellScope(a, scope, "resumed", nil)
 	})
 }
