@@ -41,6 +41,10 @@ func (c demoCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return usage(err, "")
 	}
+	cfg := sandbox.Config{Count: c.directories(pack), Seed: c.Seed, Scale: c.Scale}
+	if err := cfg.Validate(); err != nil {
+		return usage(err, "see: directorybolt demo --help")
+	}
 	dir, forget, err := c.dataDir()
 	if err != nil {
 		return err
@@ -48,7 +52,7 @@ func (c demoCmd) Run(ctx context.Context, a *app) error {
 	defer forget()
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout(), fmt.Errorf("follow the order of the demo: not final within %s", c.timeout()))
 	defer cancel()
-	box, err := sandbox.Start(ctx, sandbox.Config{Count: c.directories(pack), Seed: c.Seed, Scale: c.Scale})
+	box, err := sandbox.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,8 +39,28 @@ func (healthCmd) Help() string {
 		examples("directorybolt health --direct", "directorybolt health --ready --timeout 3s", "directorybolt health --url https://api.example.com --json")
 }
 
+// check refuses what cannot be asked.
+func (c healthCmd) check() error {
+	if c.Timeout <= 0 {
+		return usage(fmt.Errorf("--timeout %s: nobody can answer in no time", c.Timeout), "give a duration such as 5s")
+	}
+	return checkPlace("--url", c.URL)
+}
+
+// checkPlace refuses what is not where a process answers; empty, it was not told.
+func checkPlace(flag, text string) error {
+	u, err := url.Parse(text)
+	if text == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.RawQuery == "" && u.Fragment == "" {
+		return nil
+	}
+	return usage(fmt.Errorf("%s %q is not where a process answers", flag, text), "write it like https://api.example.com or http://127.0.0.1:8080")
+}
+
 // Run asks.
 func (c healthCmd) Run(ctx context.Context, a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	h, err := a.errand()
 	if err != nil {
 		return err
@@ -107,8 +128,8 @@ func probe(ctx context.Context, urls []string, path string) (r reply, err error)
 	if len(urls) == 0 {
 		return r, usage(errors.New("ask for the health: PORT is 0 and PROBE_ADDRESS is not set, so nobody knows where the process answers"), "say where with --url")
 	}
-	for _, url := range urls {
-		r, err = fetch(ctx, url, path)
+	for _, place := range urls {
+		r, err = fetch(ctx, place, path)
 		if !errors.Is(err, syscall.ECONNREFUSED) {
 			break
 		}
@@ -124,9 +145,9 @@ func probe(ctx context.Context, urls []string, path string) (r reply, err error)
 	return r, remedied(err, "is it running? A worker or monitor answers where PROBE_ADDRESS says; --url names another place; --direct looks without it")
 }
 
-func fetch(ctx context.Context, url, path string) (reply, error) {
-	r := reply{from: url}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+path, nil)
+func fetch(ctx context.Context, place, path string) (reply, error) {
+	r := reply{from: place}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, place+path, nil)
 	if err != nil {
 		return r, err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,8 +33,29 @@ func (verifyCmd) Help() string {
 		examples("directorybolt verify", "directorybolt verify --url https://api.example.com --report verify.json", "directorybolt verify --watch 24h --report watch.jsonl")
 }
 
+// check refuses what cannot be verified, before anything is begun.
+func (c verifyCmd) check() error {
+	faults := []error{checkPlace("--url", c.URL)}
+	for _, place := range c.Metrics {
+		faults = append(faults, checkPlace("--metrics", place))
+	}
+	if c.Limit < 1 {
+		faults = append(faults, usage(fmt.Errorf("--limit %d is out of range", c.Limit), "give 1 or more; RATE_LIMITS of the system says how many"))
+	}
+	if c.Watch < 0 {
+		faults = append(faults, usage(fmt.Errorf("--watch %s is no time to come", c.Watch), "give a duration such as 24h"))
+	}
+	if c.Every <= 0 {
+		faults = append(faults, usage(fmt.Errorf("--every %s is no time between two rounds", c.Every), "give a duration such as 1m"))
+	}
+	return cmp.Or(faults...)
+}
+
 // Run verifies.
 func (c verifyCmd) Run(ctx context.Context, a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	h, err := a.errand()
 	if err != nil {
 		return err

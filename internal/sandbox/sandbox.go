@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -49,7 +50,7 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("base port %d: %d directories and the control page need ports up to %d; the highest is 65535",
 			c.BasePort, c.Count, c.BasePort+c.Count))
 	}
-	if c.Scale <= 0 || c.Scale > 100 {
+	if math.IsNaN(c.Scale) || c.Scale <= 0 || c.Scale > 100 {
 		faults = append(faults, fmt.Errorf("scale %g: must be more than 0 and at most 100", c.Scale))
 	}
 	for _, name := range c.Behaviours {
