@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,7 +50,7 @@ func loadCatalog(path string) (*directory.Catalog, error) {
 type directoriesListCmd struct {
 	catalogFlag
 	Package *string `placeholder:"NAME" enum:"starter,growth,professional,enterprise" help:"Only what an order of this package would get, best first."`
-	Country string  `placeholder:"CODE" help:"With --package: the country of the business, as DE or US."`
+	Country string  `placeholder:"CODE" help:"Only what takes businesses of this country, as DE or US."`
 }
 
 // Help shows how it is typed.
@@ -59,6 +60,10 @@ func (directoriesListCmd) Help() string {
 
 // Run lists the catalog.
 func (c directoriesListCmd) Run(a *app) error {
+	c.Country = strings.ToUpper(strings.TrimSpace(c.Country))
+	if fault := directory.CountryFault(c.Country); c.Country != "" && fault != "" {
+		return usage(fmt.Errorf("--country %s", fault), "")
+	}
 	s, err := a.settings()
 	if err != nil {
 		return err
@@ -76,13 +81,13 @@ func (c directoriesListCmd) Run(a *app) error {
 
 func (c directoriesListCmd) chosen(a *app, catalog *directory.Catalog) ([]*directory.Directory, error) {
 	if c.Package == nil {
-		return catalog.All(), nil
+		return slices.DeleteFunc(catalog.All(), func(d *directory.Directory) bool { return c.Country != "" && !d.Serves(c.Country) }), nil
 	}
 	p, err := directory.PackageByName(*c.Package)
 	if err != nil {
 		return nil, usage(err, "")
 	}
-	plan := directory.Select(catalog, directory.SelectRequest{Quota: p.Quota, Country: strings.ToUpper(c.Country)})
+	plan := directory.Select(catalog, directory.SelectRequest{Quota: p.Quota, Country: c.Country})
 	ds := make([]*directory.Directory, 0, len(plan.Choices))
 	for _, choice := range plan.Choices {
 		if d, ok := catalog.BySlug(choice.Directory); ok {
@@ -92,7 +97,20 @@ func (c directoriesListCmd) chosen(a *app, catalog *directory.Catalog) ([]*direc
 	if plan.Shortfall > 0 {
 		a.say("the catalog is %s short of the %d of %s", count(plan.Shortfall, "directory"), p.Quota, p.Name)
 	}
+	if n := local(catalog); n > 0 && c.Country == "" {
+		a.say("%s left out, for businesses of certain countries only: --country CODE says which country", count(n, "directory"))
+	}
 	return ds, nil
+}
+
+// local counts the directories that an order gets for some countries only.
+func local(catalog *directory.Catalog) (n int) {
+	for _, d := range catalog.All() {
+		if d.IsActive() && d.Method != directory.MethodCanary && len(d.Country) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func directoryRow(d *directory.Directory) []string {

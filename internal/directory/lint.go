@@ -214,6 +214,15 @@ func (c *checker) reach() {
 	}
 }
 
+// CountryFault says why a text is no code of a country, and what to write; it is empty when
+// it is one.
+func CountryFault(code string) string {
+	if _, ok := countries[code]; ok {
+		return ""
+	}
+	return oneLine(code) + " is no country code: " + countryRemedy(code)
+}
+
 func countryRemedy(code string) string {
 	upper := strings.ToUpper(strings.TrimSpace(code))
 	if _, ok := countries[upper]; ok {

@@ -69,8 +69,14 @@ func candidates(c *Catalog, r SelectRequest) []*Directory {
 func (d *Directory) takes(r SelectRequest) bool {
 	return d.IsActive() &&
 		(d.Method == MethodCanary) == r.Canary &&
-		(len(d.Country) == 0 || slices.Contains(d.Country, r.Country)) &&
+		d.Serves(r.Country) &&
 		(d.Category == CategoryGeneral || r.Category == "" || d.Category == r.Category)
+}
+
+// Serves reports whether the directory takes businesses of the country; of one that is not
+// known, "", only those do that take all.
+func (d *Directory) Serves(country string) bool {
+	return len(d.Country) == 0 || slices.Contains(d.Country, country)
 }
 
 // byMerit orders by authority; among equals those that software can do come
