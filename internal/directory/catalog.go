@@ -175,7 +175,7 @@ func parseEntries(file string, data []byte) ([]entry, []Finding) {
 	fault := func(line int, remedy, message string) []Finding {
 		return []Finding{{File: file, Line: line, Message: message, Remedy: remedy, Severity: SeverityError}}
 	}
-	root, err := readTree(data)
+	root, err := readTree(withoutBOM(data))
 	var unreadable *treeError
 	if errors.As(err, &unreadable) {
 		return nil, fault(unreadable.line, "", unreadable.message)

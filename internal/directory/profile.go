@@ -93,6 +93,7 @@ func (o Options) ParseProfile(data []byte) (*Business, error) {
 // parse reads a profile; a logo that is a path is read relative to dir, unless
 // dir is empty.
 func (o Options) parse(data []byte, dir string) (*Business, error) {
+	data = withoutBOM(data)
 	if len(data) > maxProfileYAML && !json.Valid(data) {
 		return nil, &ProfileError{[]Fault{{Message: fmt.Sprintf("has %d bytes and is not JSON, in YAML at most %d are read: "+
 			"name the logo's file instead of its content, or write JSON", len(data), maxProfileYAML)}}}

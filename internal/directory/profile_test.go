@@ -101,6 +101,41 @@ func TestProfileMayBeJSON(t *testing.T) {
 	}
 }
 
+func TestAByteOrderMarkIsSkipped(t *testing.T) {
+	const mark = "\ufeff"
+	want, text := exampleProfile(t), profileText(t)
+	data, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{text, string(data), string(data) + strings.Repeat(" ", maxProfileYAML)} {
+		got, err := ParseProfile([]byte(mark + s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("with a byte order mark (-want +got):\n%s", diff)
+		}
+	}
+	catalog, err := os.ReadFile("../../examples/catalog.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := writeFile(t, filepath.Join(t.TempDir(), "catalog.yaml"), append([]byte(mark), catalog...))
+	if _, err := Load(name); err != nil {
+		t.Error(err)
+	}
+}
+
+func profileText(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile("../../examples/profile.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 func TestUnreadableProfileSaysWhere(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":  {"", "is empty"},

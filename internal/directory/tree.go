@@ -62,6 +62,9 @@ func (n *node) member(key string) *node {
 	return nil
 }
 
+// withoutBOM is what a file says; editors on Windows begin it with a byte order mark.
+func withoutBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\ufeff")) }
+
 // readTree reads YAML or JSON. The root of empty input is kindNull. The error is
 // a *treeError.
 func readTree(data []byte) (*node, error) {
