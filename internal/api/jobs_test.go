@@ -41,6 +41,27 @@ func TestStaffActsOnJobsAndSaysWhy(t *testing.T) {
 	o.ask(staff, "GET", "/api/jobs/17", "").refused(http.StatusNotFound, codeJobNotFound)
 }
 
+func TestABadIDOrTimeInABodyIsNamed(t *testing.T) {
+	o := newOffice(t)
+	for _, c := range []struct {
+		role             auth.Role
+		path, body, want string
+	}{
+		{auth.Staff, "jobs", `{"kind":"resize","payload":{"id":"zzz"},"customer_id":"zzz"}`, `the value of "customer_id" is not an id`},
+		{auth.Staff, "jobs/pause", `{"scope":{"customer":"zzz"},"reason":"x"}`, `the value of "scope.customer" is not an id`},
+		{auth.Staff, "orders", `{"package":"starter","customer":"zzz","profile":{}}`, `the value of "customer" is not an id`},
+		{auth.Admin, "keys", `{"name":"x","role":"staff","expires_at":"tomorrow"}`, `the value of "expires_at" is not a time such as 2026-11-26T06:00:00Z`},
+		{auth.Worker, "worker/claim", `{"worker_id":"zzz"}`, `the value of "worker_id" is not an id`},
+		{auth.Worker, "worker/complete", `{"worker_id":"` + o.customer.String() + `","job_id":"01932f6c-0000-7000-8000-00000000000"}`, `the value of "job_id" is not an id`},
+		{auth.Worker, "worker/heartbeat", `{"worker_id":"` + o.customer.String() + `","held":[{"job_id":"` + o.customer.String() + `"},{"job_id":"zzz"}]}`, `the value of "held[1].job_id" is not an id`},
+		{auth.Worker, "worker/claim", `{"worker_id":"` + o.customer.String() + `","more":"zzz"}`, `unknown field "more"`},
+	} {
+		if detail := o.ask(o.keys[c.role], "POST", "/api/"+c.path, c.body).refused(http.StatusBadRequest, codeInvalidRequest); detail != "the body is not what is wanted: "+c.want {
+			t.Errorf("%s %s: detail %q, want it to say %q", c.path, c.body, detail, c.want)
+		}
+	}
+}
+
 func TestStaffPausesAndResumes(t *testing.T) {
 	o := newOffice(t)
 	staff := o.keys[auth.Staff]

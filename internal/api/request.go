@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -77,7 +78,11 @@ func decodeBytes(data []byte, v any) error {
 	d := json.NewDecoder(strings.NewReader(string(data)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return invalid("the body is not what is wanted: %s", jsonFault(err))
+		fault := jsonFault(err)
+		if name, want := misfit(data, reflect.TypeOf(v).Elem(), ""); fault == "" && want != "" {
+			fault = "the value of " + strconv.Quote(name) + " is not " + want
+		}
+		return invalid("the body is not what is wanted: %s", cmp.Or(fault, "a value does not fit its member"))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return invalid("the body goes on after its JSON value")
@@ -86,6 +91,41 @@ func decodeBytes(data []byte, v any) error {
 		return invalid("the body is not what is wanted: unknown field %q; there is %q", name, like)
 	}
 	return nil
+}
+
+// misfit finds the first value that is not the id or the time that its member wants:
+// encoding/json says which of them refused it, not where.
+func misfit(data json.RawMessage, t reflect.Type, at string) (name, want string) {
+	switch {
+	case t.Kind() == reflect.Pointer:
+		return misfit(data, t.Elem(), at)
+	case t == uuidType && json.Unmarshal(data, new(uuid.UUID)) != nil:
+		return at, "an id"
+	case t == timeType && json.Unmarshal(data, new(time.Time)) != nil:
+		return at, "a time such as 2026-11-26T06:00:00Z"
+	case t.Kind() == reflect.Slice && t != rawType:
+		var items []json.RawMessage
+		_ = json.Unmarshal(data, &items) // no list has no items
+		for i, item := range items {
+			if name, want = misfit(item, t.Elem(), at+"["+strconv.Itoa(i)+"]"); want != "" {
+				return name, want
+			}
+		}
+	case t.Kind() == reflect.Struct && t != timeType:
+		var members map[string]json.RawMessage
+		_ = json.Unmarshal(data, &members)
+		known := membersOf(t)
+		for _, member := range slices.Sorted(maps.Keys(members)) {
+			kind, ok := known[member]
+			if !ok {
+				continue
+			}
+			if name, want = misfit(members[member], kind, strings.TrimPrefix(at+"."+member, ".")); want != "" {
+				return name, want
+			}
+		}
+	}
+	return "", ""
 }
 
 // lookalike finds a member that is named as one that is known but for capital letters:
@@ -142,7 +182,8 @@ func membersOf(t reflect.Type) map[string]reflect.Type {
 	return known
 }
 
-// jsonFault says what is wrong with a body, without the names of Go's types.
+// jsonFault says what is wrong with a body, without the names of Go's types; it is empty
+// when a type refused its text, see misfit.
 func jsonFault(err error) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -156,7 +197,11 @@ func jsonFault(err error) string {
 	case errors.As(err, &kind):
 		return "the value of " + strconv.Quote(kind.Field) + " is a " + kind.Value + ", which does not fit"
 	}
-	return strings.TrimPrefix(err.Error(), "json: ")
+	text, ok := strings.CutPrefix(err.Error(), "json: ")
+	if !ok {
+		return ""
+	}
+	return text
 }
 
 // pathID reads an id out of the path; code names what is not found when it is none.
