@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -119,6 +120,14 @@ func TestBadOrdersAreNamedFaultByFault(t *testing.T) {
 				t.Errorf("detail %q, want it to name %q", detail, c.detail)
 			}
 		})
+	}
+	guide, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusal, _, _ := strings.Cut(string(o.ask(mine, "POST", "/api/orders", `{"package":"gigantic","profile":{}}`).body), `,"instance"`)
+	if !strings.Contains(string(guide), refusal) {
+		t.Errorf("docs/api.md does not show %s", refusal)
 	}
 	o.ask(mine, "POST", "/api/orders", order(1), "Content-Type", "text/plain").refused(http.StatusUnsupportedMediaType, codeUnsupportedMedia)
 	o.ask(mine, "POST", "/api/orders", `{"package":"`+strings.Repeat("x", maxBody)+`"}`).refused(http.StatusRequestEntityTooLarge, codeBodyTooLarge)

@@ -107,6 +107,19 @@ func TestServeAnswersUntilItsContextEnds(t *testing.T) {
 	if res.StatusCode != http.StatusOK {
 		t.Errorf("status %d %s, want 200", res.StatusCode, body)
 	}
+	// As docs/api.md says.
+	long, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long.Header.Set("X-Long", strings.Repeat("x", 40<<10))
+	if res, err = http.DefaultClient.Do(long); err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusRequestHeaderFieldsTooLarge || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") || !res.Close {
+		t.Errorf("40 KB of headers: status %d, %s, connection closed: %v", res.StatusCode, res.Header.Get("Content-Type"), res.Close)
+	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("Serve ended with %v", err)

@@ -142,7 +142,7 @@ var Settings = []Setting{
 	},
 	{
 		Name: "HEARTBEAT", Group: "Work", Default: "5s",
-		Meaning: "Time between two heartbeats of a worker. Less than half of LEASE.",
+		Meaning: "Time between two heartbeats of a worker. At most a third of LEASE.",
 		field:   span(func(c *Config) *time.Duration { return &c.Heartbeat }, 50*time.Millisecond, 5*time.Minute),
 	},
 	{
