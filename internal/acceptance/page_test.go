@@ -271,6 +271,50 @@ func TestTextOfOthersStaysText(t *testing.T) {
 	})
 }
 
+// measure is a figure of the first element of a selector, in CSS pixels.
+func (b *browser) measure(selector, what string) float64 {
+	b.t.Helper()
+	return eval[float64](b, "document.querySelector("+quote(selector)+")."+what)
+}
+
+// style is what an element looks like.
+func (b *browser) style(selector, property string) string {
+	b.t.Helper()
+	return eval[string](b, "getComputedStyle(document.querySelector("+quote(selector)+"))."+property)
+}
+
+// Long causes have room, the command to type is not cut, and text that runs the other
+// way turns nothing around but itself.
+func TestCausesHaveRoomAndKeepToThemselves(t *testing.T) {
+	t.Parallel()
+	s, _, url := pageStack(t, 0.3)
+	text, _ := s.keyFor("staff")
+	long, turned := s.bury(1)[0], s.bury(1)[0]
+	s.alter("UPDATE dead_letters SET cause = '" + strings.Repeat("the form names no field ", 13)[:300] + "' WHERE job_id = '" + long.String() + "'")
+	s.alter("UPDATE dead_letters SET cause = 'sent by \u202eevil' WHERE job_id = '" + turned.String() + "'")
+	b := newBrowser(t)
+	b.signIn(url, text)
+	b.follow("Dead letters")
+	b.sees("tbody", "directorybolt dlq show "+turned.String(), "directorybolt dlq show "+long.String())
+	if got := b.measure(".scroll", "scrollWidth - document.querySelector('.scroll').clientWidth"); got > 0 {
+		t.Errorf("%v pixels of the table are out of sight", got)
+	}
+	if got := b.measure("tr:has(.cause):last-child", "getBoundingClientRect().height"); got > 250 {
+		t.Errorf("a cause of 300 characters makes a row %v pixels high", got)
+	}
+	if got := b.measure("td.wide", "clientWidth"); got < 280 {
+		t.Errorf("causes have %v pixels", got)
+	}
+	// The badge behind the text stays behind it.
+	if got := b.measure("td.wide .cause + .badge", "getBoundingClientRect().left - document.querySelector('td.wide .cause').getBoundingClientRect().right"); got < 0 {
+		t.Errorf("the badge begins %v pixels before the cause ends", -got)
+	}
+	if b.text("td.wide .badge") != "crash" {
+		t.Errorf("the badge reads %q", b.text("td.wide .badge"))
+	}
+	b.quiet(401)
+}
+
 // alter changes the SQLite file beside the processes.
 func (s *stack) alter(statement string) {
 	s.t.Helper()

@@ -26,6 +26,13 @@ setInterval(() => {
 // code shows a command to type.
 export const code = (text) => el('code', {}, text);
 
+// theirs is text that others chose, in a line with ours: whichever way it runs, ours
+// stays as it is.
+export const theirs = (text, attributes = {}) => el('bdi', attributes, text);
+
+// cause is why something came about, as others say it.
+export const cause = (...text) => theirs(text, { class: 'cause' });
+
 // say tells those who hear the page rather than see it.
 export function say(text) {
   const node = document.getElementById('say');
@@ -39,7 +46,7 @@ export function problemBox(problem, again = 0) {
   return el('div', { class: `problem ${mild ? 'mild' : ''}`, role: 'alert', 'data-code': problem.code },
     el('h2', {}, title),
     advice && el('p', {}, advice),
-    problem.detail && el('p', { class: 'detail' }, `The server says: ${capital(problem.detail)}.`),
+    problem.detail && el('p', { class: 'detail' }, 'The server says: ', theirs(capital(problem.detail)), '.'),
     again > 0 && el('p', {}, 'It is tried again at ', el('time', { datetime: new Date(again).toISOString() }, stamp(again)), '.'),
     problem.instance && el('p', { class: 'detail' }, 'Request ', code(problem.instance)));
 }

@@ -1,6 +1,6 @@
 // Dead letters: what will not run again unless a person says so.
 
-import { badge, code, since } from '../parts.js';
+import { badge, cause, code, since } from '../parts.js';
 import { el } from '../dom.js';
 import { capital, money, short, word } from '../words.js';
 import { list } from './list.js';
@@ -18,13 +18,16 @@ export const letters = (main) => list(main, {
   columns: [
     { name: 'Letter', cell: name },
     { name: 'Fate', cell: (l) => badge(l.fate || 'open') },
-    { name: 'Cause', wide: true, cell: (l) => el('span', { class: 'cause' }, capital(l.cause ?? ''), ' ', badge('wait', word(l.class))) },
+    { name: 'Cause, and how to look closer', wide: true, cell: why },
     { name: 'Died', cell: (l) => since(l.at) },
     { name: 'Attempts', number: true, cell: (l) => l.attempts },
     { name: 'Value', number: true, cell: (l) => money(l.value_cents) },
-    { name: 'To look closer', wide: true, cell: (l) => code(`directorybolt dlq show ${l.job_id ?? l.id}`) },
   ],
 }).stop;
+
+function why(l) {
+  return [cause(capital(l.cause ?? '')), ' ', badge('wait', word(l.class)), el('p', { class: 'command' }, code(`directorybolt dlq show ${l.job_id ?? l.id}`))];
+}
 
 function name(l) {
   if (!l.job_id) return [badge('wait', 'message'), ' ', code(short(l.id))];

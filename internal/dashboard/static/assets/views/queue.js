@@ -1,8 +1,8 @@
 // What waits and what runs.
 
 import { ask } from '../api.js';
-import { badge, code, since, when } from '../parts.js';
-import { el } from '../dom.js';
+import { badge, code, since, theirs, when } from '../parts.js';
+import { el, fill } from '../dom.js';
 import { capital, money, now, short, word } from '../words.js';
 import { list } from './list.js';
 
@@ -67,7 +67,7 @@ async function tellPauses(node) {
   } catch {
     return;
   }
-  node.replaceChildren(...pauses.map((p) => el('p', { class: 'notice' }, badge('paused'), ` ${scope(p.scope)}, since `, when(p.at), reason(p))));
+  fill(node, pauses.map((p) => el('p', { class: 'notice' }, badge('paused'), ` ${scope(p.scope)}, since `, when(p.at), reason(p))));
 }
 
 function scope(s) {
@@ -75,4 +75,4 @@ function scope(s) {
   return s.kind ? `Jobs of kind ${word(s.kind)}` : `Jobs of customer ${s.customer}`;
 }
 
-const reason = (p) => (p.by?.reason ? `: ${p.by.reason}` : '');
+const reason = (p) => p.by?.reason && [': ', theirs(p.by.reason)];

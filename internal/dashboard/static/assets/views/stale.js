@@ -1,6 +1,6 @@
 // Running jobs that recovery takes back, or is about to.
 
-import { badge, code, since } from '../parts.js';
+import { badge, code, since, theirs } from '../parts.js';
 import { el } from '../dom.js';
 import { money, short, word } from '../words.js';
 import { list } from './list.js';
@@ -18,7 +18,7 @@ export const stale = (main) => list(main, {
     { name: 'Why', cell: (j) => badge('degraded', word(j.cause)) },
     { name: 'Stale since', cell: (j) => since(j.since) },
     { name: 'Last progress', cell: (j) => since(j.progress_at) },
-    { name: 'Worker', cell: (j) => (j.host ? `${j.host}, process ${j.pid}` : 'nobody knows it') },
+    { name: 'Worker', cell: (j) => (j.host ? [theirs(j.host), `, process ${j.pid}`] : 'nobody knows it') },
     { name: 'Crashes', number: true, cell: (j) => `${j.crashes} of ${j.crash_budget}` },
     { name: 'Value', number: true, cell: (j) => money(j.value_cents) },
   ],
