@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/directorybolt/directorybolt/internal/directory"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/sandbox"
 )
@@ -312,6 +314,59 @@ func TestCausesHaveRoomAndKeepToThemselves(t *testing.T) {
 	if b.text("td.wide .badge") != "crash" {
 		t.Errorf("the badge reads %q", b.text("td.wide .badge"))
 	}
+	b.quiet(401)
+}
+
+// A bar is as long as the order: what it falls short stays empty, and each state has a
+// colour of its own.
+func TestTheBarIsAsLongAsTheOrder(t *testing.T) {
+	t.Parallel()
+	s, _, url := pageStack(t, 0.3)
+	s.submit(1, "starter")
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := job.Worker{ID: job.NewID(), Host: "here", PID: 1, Version: "test", Kinds: []string{job.KindOrder}, Capacity: 1}
+	must(s.store().Register(ctx, w, time.Hour))
+	jobs, err := s.store().Claim(ctx, job.ClaimRequest{Worker: w.ID, Limit: 1, Kinds: w.Kinds})
+	if err != nil || len(jobs) != 1 {
+		t.Fatalf("claimed %d orders, error %v", len(jobs), err)
+	}
+	var choices []directory.Choice
+	for i := range 10 {
+		choices = append(choices, directory.Choice{Directory: fmt.Sprintf("directory-%d", i), Rank: i + 1})
+	}
+	subs, err := s.store().Plan(ctx, jobs[0].Lease(), directory.Plan{Identity: "who", Choices: choices, Shortfall: 40})
+	must(err)
+	for i, sub := range subs {
+		o := directory.Outcome{State: directory.Skipped, Reason: "robots.txt"}
+		if i < 4 {
+			o = directory.Outcome{State: directory.NeedsAction, Need: directory.NeedCaptcha, Reason: "captcha"}
+		}
+		must(s.store().Settle(ctx, jobs[0].Lease(), sub.ID, o))
+	}
+	text, _ := s.keyFor("staff")
+	b := newBrowser(t)
+	b.signIn(url, text)
+	b.follow("Orders")
+	b.sees("tbody", "10 of 50", "40 short")
+	b.click("tbody a")
+	b.sees(".count", "10 of 50 directories done")
+	b.sees(".legend", "4 needs action", "6 skipped", "40 short")
+	if got := b.measure(".part.needs_action", "offsetWidth / document.querySelector('.bar').offsetWidth"); got < 0.07 || got > 0.09 {
+		t.Errorf("4 of 50 take %.0f %% of the bar", 100*got)
+	}
+	if got := b.measure(".part.skipped", "offsetWidth / document.querySelector('.bar').offsetWidth"); got < 0.11 || got > 0.13 {
+		t.Errorf("6 of 50 take %.0f %% of the bar", 100*got)
+	}
+	if b.style(".part.needs_action", "backgroundColor") == b.style(".part.skipped", "backgroundColor") {
+		t.Error("what waits for a person has the colour of what was skipped")
+	}
+	b.accessible("an order that falls short")
 	b.quiet(401)
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/directorybolt/directorybolt/internal/sandbox"
 	"github.com/directorybolt/directorybolt/internal/store/postgres"
 	"github.com/directorybolt/directorybolt/internal/store/sqlite"
+	"github.com/directorybolt/directorybolt/internal/submit"
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 )
@@ -310,6 +311,7 @@ func (s *stack) exec(statements ...string) {
 type store interface {
 	job.Store
 	alert.Store
+	submit.Ledger
 	Close() error
 }
 

@@ -10,7 +10,7 @@ export const word = (name) => String(name ?? '').replaceAll('_', ' ');
 const tones = {
   good: ['completed', 'live', 'submitted', 'up', 'healthy', 'redriven'],
   busy: ['in_progress', 'submitting', 'running'],
-  warn: ['needs_action', 'uncertain', 'degraded', 'skipped', 'paused'],
+  warn: ['needs_action', 'uncertain', 'degraded', 'paused'],
   bad: ['failed', 'rejected', 'down', 'unhealthy', 'open', 'silent'],
 };
 

@@ -3,7 +3,7 @@
 import { ask } from '../api.js';
 import { el, fill, outward, table } from '../dom.js';
 import { repeat, watch } from '../live.js';
-import { badge, code, empty, frame, problemBox, say, when } from '../parts.js';
+import { badge, cause, code, empty, frame, problemBox, say, theirs, when } from '../parts.js';
 import { may, staff } from '../session.js';
 import { capital, count, meanings, money, number, short, stamp, tone, word } from '../words.js';
 
@@ -55,7 +55,7 @@ function factsOf(o) {
   const fact = (name, ...value) => el('div', {}, el('dt', {}, name), el('dd', {}, ...value));
   return [
     fact('State', badge(o.state)),
-    fact('Package', `${capital(o.package)}, ${count(o.quota, 'directory')}`),
+    fact('Package', theirs(capital(o.package)), `, ${count(o.quota, 'directory')}`),
     fact('Value', money(o.value_cents)),
     fact('Placed', when(o.created_at)),
     o.due_at && fact('Due', when(o.due_at)),
@@ -66,22 +66,28 @@ function factsOf(o) {
   ];
 }
 
-// tellProgress shows how many directories are in which state, as words and as a bar.
+// tellProgress shows how many directories are in which state, as words and as a bar as long
+// as the order: what is not planned yet, and what it falls short, has its place there.
 function tellProgress(node, o, items) {
   const counts = states.map((s) => [s, items.filter((r) => r.state === s && !r.replaced).length]).filter(([, n]) => n > 0);
   const replaced = items.filter((r) => r.replaced).length;
-  const bar = el('div', { class: 'bar', role: 'img', 'aria-label': counts.map(([s, n]) => `${n} ${word(s)}`).join(', ') || 'nothing is planned yet' },
-    counts.map(([s, n]) => {
-      const part = el('span', { class: `part ${s} ${tone(s)}` });
-      part.style.flexGrow = n;
-      return part;
-    }));
+  const lacking = o.shortfall ?? 0;
+  const left = o.quota - lacking - counts.reduce((sum, [, n]) => sum + n, 0);
+  const part = (name, n) => {
+    const node = el('span', { class: `part ${name}` });
+    node.style.flexGrow = n;
+    return node;
+  };
+  const told = [...counts.map(([s, n]) => `${n} ${word(s)}`), lacking > 0 && `${lacking} short`].filter(Boolean);
+  const bar = el('div', { class: 'bar', role: 'img', 'aria-label': told.join(', ') || 'nothing is planned yet' },
+    counts.map(([s, n]) => part(`${s} ${tone(s)}`, n)), left > 0 && part('unplanned', left), lacking > 0 && part('short', lacking));
   fill(node,
     el('p', { class: 'count' }, el('strong', {}, number(o.done)), ` of ${count(o.quota, 'directory')} done`),
     bar,
     el('ul', { class: 'legend' },
       counts.map(([s, n]) => el('li', {}, el('span', { class: `dot ${s} ${tone(s)}` }), el('span', {}, `${n} ${word(s)}`), el('span', { class: 'detail' }, meanings[s]))),
-      replaced > 0 && el('li', {}, el('span', { class: 'dot wait' }), el('span', {}, `${replaced} replaced`), el('span', { class: 'detail' }, 'another directory took the place'))));
+      lacking > 0 && el('li', {}, el('span', { class: 'dot short' }), el('span', {}, `${lacking} short`), el('span', { class: 'detail' }, 'the catalog has no more that fit')),
+      replaced > 0 && el('li', {}, el('span', { class: 'dot replaced' }), el('span', {}, `${replaced} replaced`), el('span', { class: 'detail' }, 'another directory took the place'))));
 }
 
 function columns(names) {
@@ -95,10 +101,10 @@ function columns(names) {
 }
 
 function outcome(r) {
-  if (r.listing_url) return [el('span', { class: 'cause' }, outward(r.listing_url)), proof(r.evidence)];
+  if (r.listing_url) return [cause(outward(r.listing_url)), proof(r.evidence)];
   const reason = [r.need && capital(word(r.need)), r.reason].filter(Boolean).join(': ');
-  if (r.state === 'planned' && r.due_at) return [el('span', { class: 'cause' }, reason || 'waits'), `, next at ${stamp(r.due_at)}`];
-  return [el('span', { class: 'cause' }, capital(reason)), proof(r.evidence)];
+  if (r.state === 'planned' && r.due_at) return [cause(reason || 'waits'), `, next at ${stamp(r.due_at)}`];
+  return [cause(capital(reason)), proof(r.evidence)];
 }
 
 // proof shows what the directory answered, where a rule found success in it.
@@ -145,8 +151,8 @@ function history(id) {
     try {
       const { items } = await ask(`/api/jobs/${encodeURIComponent(id)}/history`);
       fill(body, el('ol', { class: 'story' }, items.map((e) => el('li', {},
-        when(e.at), ' ', el('strong', {}, e.type), e.directory && ` ${e.directory}`, e.from && ` ${word(e.from)} → ${word(e.to)}`,
-        e.cause && `: ${e.cause}`, el('span', { class: 'detail' }, ` by ${e.actor}`)))));
+        when(e.at), ' ', el('strong', {}, e.type), e.directory && [' ', theirs(e.directory)], e.from && ` ${word(e.from)} → ${word(e.to)}`,
+        e.cause && [': ', theirs(e.cause)], el('span', { class: 'detail' }, ' by ', theirs(e.actor))))));
     } catch (problem) {
       fill(body, problemBox(problem));
     }

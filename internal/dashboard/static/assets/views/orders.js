@@ -32,7 +32,7 @@ export function orders(main) {
 
 // done tells how many directories of an order need no more work, and what it falls short.
 function done(o) {
-  return [`${number(o.done)} of ${number(o.quota)}`, o.shortfall > 0 && [', ', badge('skipped', `${number(o.shortfall)} short`)]];
+  return [o.shortfall > 0 && [badge('degraded', `${number(o.shortfall)} short`), ' '], `${number(o.done)} of ${number(o.quota)}`];
 }
 
 // byID opens an order whose id somebody was told.
