@@ -370,6 +370,48 @@ func TestTheBarIsAsLongAsTheOrder(t *testing.T) {
 	b.quiet(401)
 }
 
+// Workers that drills kill look like no deaths; what was known before an outage
+// is marked as old where it has a border, and nowhere else.
+func TestWorkersOfCanariesAreFoldedAwayAndOldAnswersAreMarked(t *testing.T) {
+	t.Parallel()
+	s, p, url := pageStack(t, 0.3)
+	for _, kind := range []string{job.KindOrder, job.KindCanary, job.KindCanary} {
+		w := job.Worker{ID: job.NewID(), Host: "the host of " + kind, PID: 1, Version: "test", Kinds: []string{kind}, Capacity: 1}
+		if err := s.store().Register(t.Context(), w, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if kind != job.KindCanary {
+			continue
+		}
+		if err := s.store().Retire(t.Context(), w.ID, job.RetiredLockLost, job.By{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, _ := s.keyFor("staff")
+	b := newBrowser(t)
+	b.signIn(url, text)
+	b.follow("Workers")
+	b.sees(".total", "1 worker")
+	b.sees("tbody", "the host of order", "running")
+	b.sees("summary", "2 workers of canaries")
+	if eval[bool](b, "document.querySelector('details').open || document.querySelector('.badge.bad') !== null") {
+		t.Error("workers of canaries look like deaths")
+	}
+	b.click("summary")
+	b.sees("details tbody", "the host of canary", "retired: lock lost")
+	b.accessible("workers of canaries")
+	p.kill()
+	b.sees(".problem", "No answer from the server")
+	b.sees(".old .total", "1 worker")
+	b.shot("nobody there")
+	if got := b.style(".old > .total", "borderTopStyle"); got != "none" {
+		t.Errorf("a line of text has a border: %s", got)
+	}
+	if got := b.style(".old > .scroll", "borderTopStyle"); got != "dashed" {
+		t.Errorf("what is old is marked: %s", got)
+	}
+}
+
 // alter changes the SQLite file beside the processes.
 func (s *stack) alter(statement string) {
 	s.t.Helper()

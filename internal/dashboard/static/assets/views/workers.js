@@ -1,7 +1,7 @@
 // Who works, and who went within the hour.
 
-import { badge, code, since } from '../parts.js';
-import { now, span, word } from '../words.js';
+import { badge, code, since, theirs } from '../parts.js';
+import { count, now, span, word } from '../words.js';
 import { list } from './list.js';
 
 export const workers = (main) => list(main, {
@@ -11,9 +11,10 @@ export const workers = (main) => list(main, {
   noun: 'worker',
   none: ['No worker runs.', 'Orders wait until one does: directorybolt work, or directorybolt all.'],
   hints: (event) => event.type === 'worker.retired',
+  aside: { holds: canariesOnly, title: (n) => `${count(n, 'worker')} of canaries: verify and drill start them, and kill them on purpose` },
   key: (w) => w.id,
   columns: [
-    { name: 'Worker', cell: (w) => `${w.host}, process ${w.pid}` },
+    { name: 'Worker', cell: (w) => [theirs(w.host), `, process ${w.pid}`] },
     { name: 'State', cell: state },
     { name: 'Last beat', cell: (w) => since(w.beat_at) },
     { name: 'Runs for', cell: (w) => span(new Date(w.retired_at ?? now()) - new Date(w.started_at)) },
@@ -23,9 +24,15 @@ export const workers = (main) => list(main, {
   ],
 }).stop;
 
+// canariesOnly tells the workers of drills from those that customers wait for.
+function canariesOnly(w) {
+  return w.kinds?.length === 1 && w.kinds[0] === 'canary';
+}
+
 function state(w) {
   if (w.retired_at) {
-    return w.retired_cause === 'stopped' ? badge('stopped') : badge('down', `retired: ${word(w.retired_cause)}`);
+    if (w.retired_cause === 'stopped') return badge('stopped');
+    return badge(canariesOnly(w) ? 'wait' : 'down', `retired: ${word(w.retired_cause)}`);
   }
   return new Date(w.lease_until) < now() ? badge('silent', 'silent: lease over') : badge('up', 'running');
 }
