@@ -56,7 +56,7 @@ sbom: ## the bill of materials (CycloneDX) of the binary, bin/sbom.cdx.json
 
 .PHONY: test
 test: ## all tests, with the race detector, on real stores; installs what is missing when root
-	scripts/need.sh gcc postgresql pgbouncer libfaketime nodejs npm python3 chromium-headless-shell
+	scripts/need.sh gcc postgresql pgbouncer libfaketime nodejs npm python3 curl jq openssl chromium-headless-shell
 	scripts/in-memory.sh $(TESTPG) go test -race -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(GOTESTFLAGS) $(PKG)
 	$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory test-deploy)
 

@@ -186,6 +186,9 @@ func TestEveryCommandOfTheDocumentsIsRunOrSaysWhyNot(t *testing.T) {
 
 // What the documents say to type works, and prints what they show.
 func TestTheCommandsOfTheDocumentsWork(t *testing.T) {
+	if out, err := exec.Command(filepath.Join(repository, "scripts/need.sh"), "curl", "jq", "openssl", "git", "make").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	for _, path := range documents(t) {
 		told := map[string][]block{}
 		var order []string
@@ -518,8 +521,12 @@ func (sh *shell) real(text string) string {
 func (sh *shell) check(b block, what string, shows []string, printed string) {
 	sh.t.Helper()
 	if want, missing := sh.missing(shows, printed); missing {
-		sh.t.Errorf("%s: %s\nshould print\n\t%s\nthat is\n\t%s\nprinted was, in its words\n%s", b.where(), what, want,
-			sh.plain(sh.real(want)), sh.plain(printed))
+		var said []string
+		for line := range strings.Lines(printed) {
+			said = append(said, sh.plain(line))
+		}
+		sh.t.Errorf("%s: %s\nshould print\n\t%s\nthat is\n\t%s\nprinted was, in its words\n\t%s", b.where(), what, want,
+			sh.plain(sh.real(want)), strings.Join(said, "\n\t"))
 	}
 }
 
