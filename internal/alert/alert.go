@@ -43,6 +43,7 @@ var States = []State{Open, Acked, Silenced, Resolved}
 const (
 	mostSamples   = 5
 	mostCustomers = 50
+	mostJobs      = 100
 )
 
 // Alert is a trouble that a person must know of: all notices of one group since it
@@ -74,6 +75,7 @@ type Detail struct {
 	Again         int64    `json:"again,omitempty"`     // of Count: failed again after a redrive
 	Customers     []job.ID `json:"customers,omitempty"` // hit; at most mostCustomers
 	MoreCustomers bool     `json:"more_customers,omitempty"`
+	Jobs          []job.ID `json:"jobs,omitempty"` // that died, whose value is counted; at most mostJobs
 
 	SaidAt     time.Time `json:"said_at,omitzero"` // when people were last told; zero: never
 	SaidCount  int64     `json:"said_count,omitempty"`
@@ -116,9 +118,12 @@ func newAlert(o Observation) Alert {
 // add counts what o speaks of.
 func (a *Alert) add(o Observation) {
 	before := a.Count
-	if o.Whole { // nothing is counted, or put at risk, twice
+	switch {
+	case o.Whole: // nothing is counted, or put at risk, twice
 		a.Count, a.ValueCents = max(a.Count, o.Count), max(a.ValueCents, o.ValueCents)
-	} else {
+	case a.died(o): // once more: another letter, and the same money
+		a.Count += o.Count
+	default:
 		a.Count, a.ValueCents = a.Count+o.Count, a.ValueCents+o.ValueCents
 	}
 	if o.Redrives > 0 {
@@ -145,6 +150,22 @@ func (a *Alert) add(o Observation) {
 	}
 	a.addCustomer(o.CustomerID)
 	a.addSamples(o)
+}
+
+// died reports whether the value of the dead job that o speaks of is counted, and
+// remembers it. Of a flood not every job is remembered: then the value is at most
+// what is told.
+func (a *Alert) died(o Observation) bool {
+	if o.Kind != job.AlertDeadLetters || len(o.JobIDs) != 1 {
+		return false
+	}
+	if slices.Contains(a.Jobs, o.JobIDs[0]) {
+		return true
+	}
+	if len(a.Jobs) < mostJobs {
+		a.Jobs = append(a.Jobs, o.JobIDs[0])
+	}
+	return false
 }
 
 func (a *Alert) addCustomer(id job.ID) {

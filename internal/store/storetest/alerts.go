@@ -169,15 +169,18 @@ func growth(b *bed) {
 	b.equal("first", b.pass(gates), 1)
 	b.tell(letter("a"))
 	b.equal("growth at once", b.pass(gates), 0)
-	again := letter("a")
+	once := letter("a")
+	again := once
 	again.Redrives = 1
+	b.tell(once)
 	b.tell(again)
 	b.Advance(spacing)
 	b.equal("growth after a while", b.pass(gates), 1)
 	list := b.undelivered()
 	b.equal("messages", b.said("slack"), []string{"first", "grown"})
 	m := list[1].Message
-	b.equal("count, fresh, again, customers", []any{m.Count, m.Fresh, m.Again, m.Customers}, []any{int64(3), int64(2), int64(1), 3})
+	b.equal("count, fresh, again, customers", []any{m.Count, m.Fresh, m.Again, m.Customers}, []any{int64(4), int64(3), int64(1), 3})
+	b.equal("value of a job that died twice", m.ValueCents, int64(3*14900))
 
 	// What waits and was never tried is replaced, so that nobody hears of every hour
 	// of a day in which the channel was away.
@@ -186,7 +189,7 @@ func growth(b *bed) {
 	b.equal("further growth", b.pass(gates), 1)
 	b.equal("messages", b.said("slack"), []string{"first", "grown"})
 	later := b.undelivered()[1]
-	b.equal("count", later.Message.Count, int64(4))
+	b.equal("count", later.Message.Count, int64(5))
 	b.equal("still due as the replaced one", later.DueAt, list[1].DueAt)
 }
 
