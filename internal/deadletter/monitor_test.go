@@ -361,7 +361,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // stopped is a store none of whose calls succeed.
 type stopped struct{ Store }
 
-func (stopped) SettleLetters(context.Context) (int64, error) { return 0, errors.New("no store") }
+func (stopped) TidySignatures(context.Context) (int64, error) { return 0, errors.New("no store") }
+func (stopped) SettleLetters(context.Context) (int64, error)  { return 0, errors.New("no store") }
 func (stopped) ClosedGroups(context.Context) ([]job.ClosedGroup, error) {
 	return nil, errors.New("no store")
 }
