@@ -48,6 +48,8 @@ func TestABadIDOrTimeInABodyIsNamed(t *testing.T) {
 		path, body, want string
 	}{
 		{auth.Staff, "jobs", `{"kind":"resize","payload":{"id":"zzz"},"customer_id":"zzz"}`, `the value of "customer_id" is not an id`},
+		{auth.Admin, "dlq/purge", `{"kind":"noop","customer":"00000000-0000-0000-0000-000000000000","reason":"x"}`, `the value of "customer" is not an id`},
+		{auth.Staff, "dlq/redrive", `{"kind":"noop","until":"0001-01-01T00:00:00Z","reason":"x"}`, `the value of "until" is not a time such as 2026-11-26T06:00:00Z`},
 		{auth.Staff, "jobs/pause", `{"scope":{"customer":"zzz"},"reason":"x"}`, `the value of "scope.customer" is not an id`},
 		{auth.Staff, "orders", `{"package":"starter","customer":"zzz","profile":{}}`, `the value of "customer" is not an id`},
 		{auth.Admin, "keys", `{"name":"x","role":"staff","expires_at":"tomorrow"}`, `the value of "expires_at" is not a time such as 2026-11-26T06:00:00Z`},
@@ -59,6 +61,14 @@ func TestABadIDOrTimeInABodyIsNamed(t *testing.T) {
 		if detail := o.ask(o.keys[c.role], "POST", "/api/"+c.path, c.body).refused(http.StatusBadRequest, codeInvalidRequest); detail != "the body is not what is wanted: "+c.want {
 			t.Errorf("%s %s: detail %q, want it to say %q", c.path, c.body, detail, c.want)
 		}
+	}
+}
+
+func TestNobodysIDIsNoFilter(t *testing.T) {
+	o := newOffice(t)
+	o.noop()
+	for _, path := range []string{"jobs", "orders", "dlq"} {
+		o.ask(o.keys[auth.Staff], "GET", "/api/"+path+"?customer="+job.ID{}.String(), "").refused(http.StatusBadRequest, codeInvalidRequest)
 	}
 }
 

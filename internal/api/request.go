@@ -87,6 +87,10 @@ func decodeBytes(data []byte, v any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return invalid("the body goes on after its JSON value")
 	}
+	// Nobody's id and the zero time would choose more than was meant: they count as left out.
+	if name, want := misfit(data, reflect.TypeOf(v).Elem(), ""); want != "" {
+		return invalid("the body is not what is wanted: the value of %q is not %s", name, want)
+	}
 	if name, like := lookalike(data, reflect.TypeOf(v).Elem()); name != "" {
 		return invalid("the body is not what is wanted: unknown field %q; there is %q", name, like)
 	}
@@ -99,10 +103,18 @@ func misfit(data json.RawMessage, t reflect.Type, at string) (name, want string)
 	switch {
 	case t.Kind() == reflect.Pointer:
 		return misfit(data, t.Elem(), at)
-	case t == uuidType && json.Unmarshal(data, new(uuid.UUID)) != nil:
-		return at, "an id"
-	case t == timeType && json.Unmarshal(data, new(time.Time)) != nil:
-		return at, "a time such as 2026-11-26T06:00:00Z"
+	case string(data) == "null":
+		return "", "" // as if it were left out
+	case t == uuidType:
+		var id uuid.UUID
+		if err := json.Unmarshal(data, &id); err != nil || id == uuid.Nil {
+			return at, "an id"
+		}
+	case t == timeType:
+		var moment time.Time
+		if err := json.Unmarshal(data, &moment); err != nil || moment.IsZero() {
+			return at, "a time such as 2026-11-26T06:00:00Z"
+		}
 	case t.Kind() == reflect.Slice && t != rawType:
 		var items []json.RawMessage
 		_ = json.Unmarshal(data, &items) // no list has no items
@@ -111,7 +123,7 @@ func misfit(data json.RawMessage, t reflect.Type, at string) (name, want string)
 				return name, want
 			}
 		}
-	case t.Kind() == reflect.Struct && t != timeType:
+	case t.Kind() == reflect.Struct:
 		var members map[string]json.RawMessage
 		_ = json.Unmarshal(data, &members)
 		known := membersOf(t)
@@ -267,7 +279,7 @@ func (q *query) moment(name string) (at time.Time) {
 func (q *query) id(name string) (id job.ID) {
 	if text := q.values.Get(name); text != "" {
 		var err error
-		if id, err = uuid.Parse(text); err != nil {
+		if id, err = uuid.Parse(text); err != nil || id == uuid.Nil {
 			q.faults = append(q.faults, name+" is an id")
 		}
 	}

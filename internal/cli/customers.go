@@ -69,7 +69,7 @@ func customerNamed(ctx context.Context, s backend, text string) (auth.Account, e
 // customerID reads whom a filter means. An id is taken as it stands: what a deleted customer
 // left is found by it still.
 func customerID(ctx context.Context, s backend, text string) (job.ID, error) {
-	if id, err := uuid.Parse(text); err == nil {
+	if id, err := uuid.Parse(text); err == nil && id != uuid.Nil {
 		return id, nil
 	}
 	account, err := customerNamed(ctx, s, text)

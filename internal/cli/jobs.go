@@ -39,7 +39,7 @@ var printers = map[string]string{"job": "jobs list", "letter": "dlq list --json"
 // parseID reads an id that a person typed.
 func parseID(noun, s string) (job.ID, error) {
 	id, err := uuid.Parse(s)
-	if err != nil {
+	if err != nil || id == uuid.Nil { // nobody's id would be no filter
 		return job.ID{}, usage(fmt.Errorf("%q is not the id of a %s", s, noun), "ids are printed by: directorybolt "+printers[noun])
 	}
 	return id, nil

@@ -10,6 +10,7 @@ func TestWhoNamesNothingIsToldWhereIDsArePrinted(t *testing.T) {
 	t.Parallel()
 	m := newMorgue(t)
 	for args, want := range map[string]string{
+		"stale recover --job 00000000-0000-0000-0000-000000000000 --reason x": `"00000000-0000-0000-0000-000000000000" is not the id of a job`,
 		"dlq journal --before x": `"x" is not the id of a journal entry \(ids are printed by: directorybolt dlq journal\)`,
 		"dlq list --before x":    `"x" is not the id of a letter \(ids are printed by: directorybolt dlq list --json\)`,
 	} {
@@ -29,6 +30,7 @@ func TestFiltersTakeACustomersAddress(t *testing.T) {
 			m.says(m.types("", command+" --json --customer "+whom), ExitOK, `\A\{[^\n]*"customer_id":"`+ann.String()+`"[^\n]*\n\z`, ``)
 		}
 		m.says(m.types("", command+" --customer bob@example.com"), ExitNotFound, `^$`, `there is no customer bob@example\.com`)
+		m.says(m.types("", command+" --customer "+job.ID{}.String()), ExitNotFound, `^$`, `there is no customer 00000000-`)
 		m.says(m.types("", command+" --customer bob"), ExitUsage, `^$`, `"bob" is neither the id nor the e-mail address of a customer`)
 	}
 	m.says(m.types("", "jobs pause --customer ann@example.com"), ExitOK, `^paused customer:`+ann.String()+`\n$`, `^$`)
