@@ -233,7 +233,7 @@ type Postbox interface {
 
 	// TidySignatures brings letters into the group that alerts name which an earlier
 	// version left with a signature that is not tidy: those about which something is
-	// still to be decided or told, and all that share it. It answers how many.
+	// still to be decided or told. It answers how many.
 	TidySignatures(ctx context.Context) (int64, error)
 
 	// ClosedGroups lists what CloseGroup must still tell.

@@ -27,15 +27,25 @@ func Decision(f job.Fate, by job.By) (event, act string, err error) {
 	return event, act, nil
 }
 
-// Untidy lists what is not tidy of these signatures, with what it is when it is.
-func Untidy(signatures []string) map[string]string {
-	renamed := map[string]string{}
+// tidyLimit is how many letters are renamed at once, so that nobody waits long.
+const tidyLimit = 500
+
+// Tidy has the letters of signatures that are not tidy renamed, some at a time, and
+// returns how many were. rename renames as many as the limit says, or fewer when no more
+// are left.
+func Tidy(signatures []string, rename func(from, to string, limit int) (int64, error)) (renamed int64, err error) {
 	for _, s := range signatures {
-		if tidy := job.TidySignature(s); tidy != s && tidy != "" {
-			renamed[s] = tidy
+		tidy := job.TidySignature(s)
+		if tidy == s || tidy == "" {
+			continue
+		}
+		for n := int64(tidyLimit); n >= tidyLimit; renamed += n {
+			if n, err = rename(s, tidy, tidyLimit); err != nil {
+				return renamed, err
+			}
 		}
 	}
-	return renamed
+	return renamed, nil
 }
 
 // FateRow is a row of ClosedGroups: one fate of one group.

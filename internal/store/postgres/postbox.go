@@ -22,14 +22,19 @@ func (s *Store) SettleLetters(ctx context.Context) (int64, error) {
 // TidySignatures brings letters into the group that alerts name.
 func (s *Store) TidySignatures(ctx context.Context) (renamed int64, err error) {
 	used, err := all(ctx, s, "list signatures of letters", "SignaturesInUse", scanText)
-	for from, to := range store.Untidy(used) {
-		n, err := changed(ctx, s, "tidy a signature", "RenameSignature", from, to)
-		if err != nil {
-			return renamed, err
-		}
-		renamed += n
+	if err != nil {
+		return 0, err
 	}
-	return renamed, err
+	return store.Tidy(used, func(from, to string, limit int) (n int64, err error) {
+		for _, statement := range []string{"RenameOpenLetters", "RenameUntoldLetters"} {
+			moved, err := changed(ctx, s, "tidy a signature", statement, from, to, limit)
+			if err != nil {
+				return n, err
+			}
+			n += moved
+		}
+		return n, nil
+	})
 }
 
 // ClosedGroups lists groups of which nobody was told how they ended.

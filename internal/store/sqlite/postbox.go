@@ -43,23 +43,22 @@ func (s *Store) TidySignatures(ctx context.Context) (renamed int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("list signatures of letters: %w", s.explain(err))
 	}
-	untidy := store.Untidy(used)
-	if len(untidy) == 0 {
-		return 0, nil
-	}
-	err = s.write(ctx, func(t *tx) error {
-		renamed = 0
-		for from, to := range untidy {
-			n, err := t.exec(q.RenameSignature, from, to)
-			if err != nil {
-				return err
+	renamed, err = store.Tidy(used, func(from, to string, limit int) (n int64, err error) {
+		err = s.write(ctx, func(t *tx) error {
+			n = 0
+			for _, text := range []string{q.RenameOpenLetters, q.RenameUntoldLetters} {
+				moved, err := t.exec(text, from, to, limit)
+				if err != nil {
+					return err
+				}
+				n += moved
 			}
-			renamed += n
-		}
-		return nil
+			return nil
+		})
+		return n, err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("tidy signatures of letters: %w", err)
+		return renamed, fmt.Errorf("tidy signatures of letters: %w", err)
 	}
 	return renamed, nil
 }

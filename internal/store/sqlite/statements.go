@@ -39,7 +39,7 @@ type statements struct {
 	// letters.sql
 	AddLetter, ListLetters, GetLetter, CountLetters, GroupLetters, DecidableLetter, RedriveLetters string
 	ResolveLetters, UnsettledLetters, SettleLetters, StaleLetters, ClosedGroups, CloseGroup        string
-	SignaturesInUse, RenameSignature                                                               string
+	SignaturesInUse, RenameOpenLetters, RenameUntoldLetters                                        string
 	TakeLetters, MarkLettersCopied, NoteSightings, KnownMessage, KeepMessage, ExpiringLetters      string
 	WarnExpiring, ExpireLetters, RenewCopies, PruneLetters, AddJournal, ListJournal                string
 	RedriveOutcomes, WarnedLetters, CloseWarnings                                                  string

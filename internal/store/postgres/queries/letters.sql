@@ -193,10 +193,15 @@ SELECT signature FROM dead_letters WHERE fate IS NULL OR fate = 'redriven'
  UNION
 SELECT signature FROM dead_letters WHERE told_at IS NULL AND resolved_at IS NOT NULL;
 
--- name: RenameSignature
+-- name: RenameOpenLetters
 UPDATE dead_letters
    SET signature = $2
- WHERE signature = $1;
+ WHERE id IN (SELECT id FROM dead_letters WHERE signature = $1 AND (fate IS NULL OR fate = 'redriven') LIMIT $3);
+
+-- name: RenameUntoldLetters
+UPDATE dead_letters
+   SET signature = $2
+ WHERE id IN (SELECT id FROM dead_letters WHERE signature = $1 AND told_at IS NULL AND resolved_at IS NOT NULL LIMIT $3);
 
 -- name: ClosedGroups
 SELECT d.signature, d.canary, d.fate, count(*), coalesce(sum(d.value_cents), 0)::bigint, max(d.resolved_at),
