@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/uuid"
-
 	"github.com/directorybolt/directorybolt/internal/alert"
 	"github.com/directorybolt/directorybolt/internal/job"
 )
@@ -34,25 +32,45 @@ type named struct {
 
 // act changes the alert and says what it is now.
 func (c named) act(ctx context.Context, a *app, change func(s alert.Store, id job.ID, by job.By) (alert.Alert, error)) error {
-	id, err := uuid.Parse(c.ID)
-	if err != nil {
-		return usage(fmt.Errorf("%q is not the id of an alert", c.ID), "ids are printed by: directorybolt alerts list")
-	}
-	return a.withStore(ctx, func(s backend) error {
-		changed, err := change(s, id, c.by())
-		switch {
-		case errors.Is(err, job.ErrNotFound):
-			return notFound(fmt.Errorf("no alert %s", id), "see: directorybolt alerts list --all")
-		case errors.Is(err, job.ErrState):
-			return remedied(fmt.Errorf("alert %s is resolved", id), "there is nothing left to do about it")
-		case err != nil:
+	return c.on(ctx, a, []string{c.ID}, change)
+}
+
+// on changes alerts, each for itself, and says what they are now.
+func (c acting) on(ctx context.Context, a *app, texts []string, change func(s alert.Store, id job.ID, by job.By) (alert.Alert, error)) error {
+	ids := make([]job.ID, len(texts))
+	for i, text := range texts {
+		var err error
+		if ids[i], err = parseID("an alert", text); err != nil {
 			return err
 		}
-		if a.JSON {
-			return a.object(changed)
+	}
+	return a.withStore(ctx, func(s backend) error {
+		var faults []error
+		for _, id := range ids {
+			changed, err := change(s, id, c.by())
+			switch {
+			case errors.Is(err, job.ErrNotFound):
+				faults = append(faults, notFound(fmt.Errorf("no alert %s", id), "see: directorybolt alerts list --all"))
+				continue
+			case errors.Is(err, job.ErrState):
+				faults = append(faults, remedied(fmt.Errorf("alert %s is resolved", id), "there is nothing left to do about it"))
+				continue
+			case err != nil:
+				return err
+			}
+			if err := c.tell(a, changed); err != nil {
+				return err
+			}
 		}
-		return a.printf("%s\n", outlookOf(changed))
+		return summed(a, faults, len(ids))
 	})
+}
+
+func (acting) tell(a *app, changed alert.Alert) error {
+	if a.JSON {
+		return a.object(changed)
+	}
+	return a.printf("%s\n", outlookOf(changed))
 }
 
 // outlookOf says in a sentence how an alert stands.

@@ -21,11 +21,5 @@ func (alertsAckCmd) Help() string {
 
 // Run acknowledges.
 func (c alertsAckCmd) Run(ctx context.Context, a *app) error {
-	for _, id := range c.IDs {
-		err := named{id, c.acting}.act(ctx, a, func(s alert.Store, id job.ID, by job.By) (alert.Alert, error) { return alert.Ack(ctx, s, id, by) })
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.on(ctx, a, c.IDs, func(s alert.Store, id job.ID, by job.By) (alert.Alert, error) { return alert.Ack(ctx, s, id, by) })
 }

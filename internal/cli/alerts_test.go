@@ -70,6 +70,8 @@ func TestAlertsAreListedAckedAndSilenced(t *testing.T) {
 		{"list --state acked", ExitOK, "no alerts"},
 		{"unsilence " + id, ExitOK, "alert " + id + " is acknowledged by cli:ann"},
 		{"ack nonsense", ExitUsage, `"nonsense" is not the id of an alert`},
+		{"ack " + job.NewID().String() + " " + id, ExitPartly, "alert " + id + " is acknowledged"}, // a digest names several, and one may be over
+		{"ack " + id + " nonsense", ExitUsage, `"nonsense" is not the id of an alert`},
 		{"ack " + job.NewID().String(), ExitNotFound, "no alert "},
 		{"list --limit 0", ExitUsage, "--limit 0 is out of range"},
 	} {

@@ -89,7 +89,7 @@ func letterNamed(ctx context.Context, s backend, id job.ID) (job.Letter, error) 
 func parseLetterIDs(texts []string) ([]job.ID, error) {
 	ids := make([]job.ID, len(texts))
 	for i, s := range texts {
-		id, err := parseID("job", s)
+		id, err := parseID("a job", s)
 		if err != nil {
 			return nil, err
 		}

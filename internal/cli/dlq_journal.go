@@ -25,7 +25,7 @@ func (c dlqJournalCmd) Run(ctx context.Context, a *app) (err error) {
 	}
 	before := job.ID{}
 	if c.Before != "" {
-		if before, err = parseID("journal entry", c.Before); err != nil {
+		if before, err = parseID("a journal entry", c.Before); err != nil {
 			return err
 		}
 	}

@@ -41,7 +41,7 @@ func (c dlqListCmd) Run(ctx context.Context, a *app) error {
 			return c.groups(ctx, a, s, f)
 		}
 		if c.Before != "" {
-			if f.Before, err = parseID("letter", c.Before); err != nil {
+			if f.Before, err = parseID("a letter", c.Before); err != nil {
 				return err
 			}
 		}

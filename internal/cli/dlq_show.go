@@ -28,7 +28,7 @@ type letterShown struct {
 
 // Run prints the letter.
 func (c dlqShowCmd) Run(ctx context.Context, a *app) error {
-	id, err := parseID("job", c.ID)
+	id, err := parseID("a job", c.ID)
 	if err != nil {
 		return err
 	}

@@ -31,16 +31,18 @@ type oneJob struct {
 	ID string `arg:"" name:"id" help:"The job's id."`
 }
 
-func (c oneJob) id() (job.ID, error) { return parseID("job", c.ID) }
+func (c oneJob) id() (job.ID, error) { return parseID("a job", c.ID) }
 
 // printers are the commands that print the ids of things.
-var printers = map[string]string{"job": "jobs list", "letter": "dlq list --json", "journal entry": "dlq journal"}
+var printers = map[string]string{
+	"a job": "jobs list", "a letter": "dlq list --json", "a journal entry": "dlq journal", "an alert": "alerts list --json",
+}
 
 // parseID reads an id that a person typed.
 func parseID(noun, s string) (job.ID, error) {
 	id, err := uuid.Parse(s)
 	if err != nil || id == uuid.Nil { // nobody's id would be no filter
-		return job.ID{}, usage(fmt.Errorf("%q is not the id of a %s", s, noun), "ids are printed by: directorybolt "+printers[noun])
+		return job.ID{}, usage(fmt.Errorf("%q is not the id of %s", s, noun), "ids are printed by: directorybolt "+printers[noun])
 	}
 	return id, nil
 }
@@ -64,7 +66,7 @@ type manyJobs struct {
 func (c manyJobs) each(ctx context.Context, a *app, done string, act func(backend, job.ID) error) error {
 	ids := make([]job.ID, len(c.IDs))
 	for i, s := range c.IDs {
-		id, err := parseID("job", s)
+		id, err := parseID("a job", s)
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (c jobsListCmd) filter() (f job.Filter, err error) {
 		return f, usage(fmt.Errorf("--limit %d is out of range", c.Limit), "1 to 999; --before shows the next page")
 	}
 	if c.Before != "" {
-		f.Before, err = parseID("job", c.Before)
+		f.Before, err = parseID("a job", c.Before)
 	}
 	return f, err
 }

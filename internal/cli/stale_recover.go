@@ -34,7 +34,7 @@ func (c staleRecoverCmd) Run(ctx context.Context, a *app) error {
 	}
 	only := job.ID{}
 	if c.Job != "" {
-		if only, err = parseID("job", c.Job); err != nil {
+		if only, err = parseID("a job", c.Job); err != nil {
 			return err
 		}
 	}
