@@ -60,6 +60,7 @@ func TestACustomerIsNamedByIDOrAddressAndNothingElse(t *testing.T) {
 	m.says(m.types("", "keys create --role staff --name shop --customer bob@example.com"), ExitUsage, `^$`, `a key of role staff belongs to no customer`)
 	m.says(m.types("", "customers show bob@example.com"), ExitNotFound, `^$`, `there is no customer`)
 	m.says(m.types("", "keys create --role customer --name shop --customer bob@example.com"), ExitOK, `^dbk_live_`, `^customer [0-9a-f-]{36} is new: bob@example\.com\nkey `)
+	m.says(m.types("", "keys create --role customer --name shop --customer eve@mail.corp"), ExitOK, `^dbk_live_`, `is new: eve@mail\.corp`) // a house's own
 	m.says(m.types("", "customers show notmail"), ExitUsage, `^$`, `"notmail" is neither the id nor the e-mail address of a customer`)
 }
 

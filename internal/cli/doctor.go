@@ -264,8 +264,9 @@ func (d *doctor) database(ctx context.Context) {
 	s, err := d.house.connect(ctx, mustExist)
 	path := databasePath(d.house.config)
 	_, there := os.Stat(path)
+	_, blocked := wherever(d.house.config.DataDir)
 	switch {
-	case err != nil && d.house.config.DatabaseURL == "" && errors.Is(there, fs.ErrNotExist):
+	case err != nil && d.house.config.DatabaseURL == "" && errors.Is(there, fs.ErrNotExist) && blocked == nil:
 		d.add("database", "reachable", sqs.Good, path+" is made at the first start", "")
 		return
 	case err != nil:

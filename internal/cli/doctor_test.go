@@ -17,6 +17,7 @@ func TestADataDirectoryThatCannotBeOneIsBad(t *testing.T) {
 	} {
 		m.says(command(t, "doctor", "--all", "--data-dir", dir), ExitUnhealthy, `^disk +bad +writable +`+culprit+` is not a directory +choose another with DATA_DIR`, ``)
 	}
+	m.says(command(t, "doctor", "--all", "--data-dir", astray), ExitUnhealthy, `^database +bad +reachable `, ``)
 	for _, dir := range []string{file, filepath.Join(file, "below")} {
 		m.says(command(t, "doctor", "--all", "--data-dir", dir), ExitUnhealthy, `^database +bad +reachable +.*not a directory`, ``)
 		m.says(command(t, "jobs", "list", "--data-dir", dir), ExitFailure, `^$`,

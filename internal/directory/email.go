@@ -12,9 +12,10 @@ const (
 	maxEmailLocal = 64  // before the @
 )
 
-// EmailFault says what is wrong with an e-mail address and what to write; it is empty when
-// nothing is. It is the rule for profiles and for customers.
-func EmailFault(s string) string { return Options{}.emailFault(s) }
+// EmailFault says what is wrong with the e-mail address of a customer and what to write; it
+// is empty when nothing is. Unlike that of a profile, which is published, it may be one that
+// only works in the house.
+func EmailFault(s string) string { return Options{AllowLocal: true}.emailFault(s) }
 
 func (o Options) emailFault(s string) string {
 	if n := utf8.RuneCountInString(s); n > maxEmail {
