@@ -219,6 +219,9 @@ func (rt route) describe(c *schemas) *operation {
 		Roles: rt.who, Limits: map[auth.Role][]string{}, Method: rt.method, Path: rt.path,
 		Security: []map[string][]string{{"key": {}}, {"header": {}}, {"session": {}}},
 	}
+	if rt.policy == policyAuth {
+		op.Security = nil // see nobody
+	}
 	for _, role := range rt.who {
 		if role == public {
 			op.Security = append(op.Security, map[string][]string{})

@@ -318,7 +318,10 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, rt route) error {
 		return refuse(http.StatusRequestURITooLong, codeURLTooLong, "the URL has more than %d bytes", maxURL)
 	}
 	identify := s.identify
-	if rt.open() {
+	switch {
+	case rt.policy == policyAuth:
+		identify = nobody
+	case rt.open():
 		identify = s.identifyAnybody
 	}
 	who, proved, err := identify(r)
@@ -329,9 +332,6 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, rt route) error {
 		if !s.Limiter.Allow(w, r, policy, who.KeyID) {
 			return errAnswered
 		}
-	}
-	if rt.policy == policyAuth && errors.Is(err, auth.ErrRefused) && !s.Limiter.Allow(w, r, policyAuth, "") {
-		return errAnswered // a key that proves nothing is one tried, in whatever place it is shown
 	}
 	if err != nil {
 		return err
