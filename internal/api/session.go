@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -10,6 +12,10 @@ import (
 
 // sessionTTL is how long a browser stays signed in.
 const sessionTTL = 12 * time.Hour
+
+// signInTimeout is how long a sign-in takes, waiting for its turn too: well before the
+// server would not send the answer any more, and a session be made whose cookie nobody got.
+const signInTimeout = 5 * time.Second
 
 // sessionRequest signs a browser in.
 type sessionRequest struct {
@@ -26,25 +32,36 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &in); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), signInTimeout)
+	defer cancel()
 	var who auth.Identity
 	var err error
-	tried := s.Limiter.Try(w, r, policyAuth, func() (keyID string, failed bool) {
-		who, err = s.Keys.Verify(r.Context(), in.Key)
+	tried := s.Limiter.Try(w, r.WithContext(ctx), policyAuth, func() (keyID string, failed bool) {
+		who, err = s.Keys.Verify(ctx, in.Key)
 		return who.KeyID, errors.Is(err, auth.ErrRefused)
 	})
 	if !tried {
 		return errAnswered
 	}
 	if err != nil {
-		return err
+		return overdue(ctx, err)
 	}
 	text := auth.NewSession()
-	end, err := s.Store.AddSession(r.Context(), auth.HashOf(text), who.KeyID, sessionTTL)
+	end, err := s.Store.AddSession(ctx, auth.HashOf(text), who.KeyID, sessionTTL)
 	if err != nil {
-		return err
+		return overdue(ctx, err)
 	}
 	http.SetCookie(w, s.cookie(text, end))
 	return answerJSON(w, http.StatusCreated, who)
+}
+
+// overdue names the time limit where it is why: a database may say no more than that a
+// statement was cancelled.
+func overdue(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
+	return err
 }
 
 func (s *server) cookie(text string, end time.Time) *http.Cookie {

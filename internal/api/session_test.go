@@ -2,15 +2,22 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/directorybolt/directorybolt/internal/auth"
 	"github.com/directorybolt/directorybolt/internal/job"
 	"github.com/directorybolt/directorybolt/internal/middleware"
 	"github.com/directorybolt/directorybolt/internal/ratelimit"
+	"github.com/directorybolt/directorybolt/internal/store/sqlite"
 )
 
 func TestABrowserSignsInAndOut(t *testing.T) {
@@ -103,6 +110,69 @@ func TestAKeyInAHeaderOfTheSignInIsNotLookedAt(t *testing.T) {
 		if !strings.Contains(string(got.body), "5 attempts failed within 900 seconds") {
 			t.Errorf("locked, with %q in a header: %s", shown, got.body)
 		}
+	}
+}
+
+// hanging answers nothing until it is told to stop.
+type hanging struct {
+	*sqlite.Store
+	key  string // the only one
+	keys bool   // when keys are looked up, not when sessions are opened
+}
+
+func (h hanging) KeyByID(ctx context.Context, id string) (auth.Key, auth.Hash, error) {
+	if h.keys {
+		<-ctx.Done()
+		return auth.Key{}, auth.Hash{}, errors.New("statement cancelled")
+	}
+	return auth.Key{ID: id, Role: auth.Staff}, auth.HashOf(h.key), nil
+}
+
+func (hanging) AddSession(ctx context.Context, _ auth.Hash, _ string, _ time.Duration) (time.Time, error) {
+	<-ctx.Done()
+	return time.Time{}, ctx.Err()
+}
+
+// What the store does not answer in time is told while the client still listens, also to
+// those who wait behind.
+func TestASignInEndsWhenTheStoreHangs(t *testing.T) {
+	key, _, err := auth.Mint("ann", auth.Staff, job.ID{}, time.Time{}, "a test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, store := range map[string]hanging{"looking up keys": {key: key, keys: true}, "opening sessions": {key: key}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				limiter, err := ratelimit.New(ratelimit.Config{Storage: &ratelimit.InMemory{}, Secret: []byte("of no use but in tests")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer limiter.Close()
+				limits, err := middleware.NewLimits(middleware.LimitsConfig{Limiter: limiter})
+				if err != nil {
+					t.Fatal(err)
+				}
+				h := New(Deps{Ready: func(context.Context) error { return nil }, Store: store, Keys: auth.NewVerifier(store, store), Limiter: limits})
+				begun := time.Now()
+				var all sync.WaitGroup
+				for range 4 {
+					all.Go(func() {
+						r := httptest.NewRequest(http.MethodPost, "/api/session", strings.NewReader(`{"key":"`+key+`"}`))
+						r.Header.Set("Content-Type", "application/json")
+						w := httptest.NewRecorder()
+						h.ServeHTTP(w, r)
+						var p problem
+						if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != http.StatusServiceUnavailable || p.Code != codeUnavailable || w.Header().Get("Retry-After") == "" {
+							t.Errorf("status %d, %s, %v", w.Code, w.Body, err)
+						}
+					})
+				}
+				all.Wait()
+				if took := time.Since(begun); took > signInTimeout {
+					t.Errorf("answered after %s", took)
+				}
+			})
+		})
 	}
 }
 

@@ -119,6 +119,9 @@ func (l *Limits) byAddress(r *http.Request, p *limited, passes func(*limited, *r
 // of one address are made one after the other, so that many at once are not all
 // made before the first failure counts; each process may make one too many.
 //
+// The request's context must end, with a deadline, and end the try too: one that hangs
+// keeps the others of its address waiting. Whose turn has not come by then is told so.
+//
 // When it returns false, it has answered the client, as [Limits.Allow] does. What is
 // looked up before is not counted here: that is for another policy.
 func (l *Limits) Try(w http.ResponseWriter, r *http.Request, policy string, try func() (keyID string, failed bool)) bool {
@@ -127,8 +130,10 @@ func (l *Limits) Try(w http.ResponseWriter, r *http.Request, policy string, try 
 		panic("middleware: there is no rate policy " + policy)
 	}
 	done, err := l.tries.begin(r.Context(), l.neighbourhood(r))
-	if err != nil {
-		return false // he hung up
+	if err != nil { // a client that hung up does not read this
+		policy := p.limit.Policy()
+		p.refuse(w, ratelimit.Decision{Policy: &policy, Wait: turnWait}, noTurn)
+		return false
 	}
 	defer done()
 	if !l.byAddress(r, p, func(p *limited, limit *ratelimit.Limit, s ratelimit.Subject) bool { return p.open(w, limit.Look(s)) }) {
@@ -156,6 +161,9 @@ func (l *Limits) neighbourhood(r *http.Request) string {
 	return network(client, netBits).ID
 }
 
+// turnWait is what a client is told to wait whose turn did not come.
+const turnWait = 5 * time.Second
+
 // turns lets one at a time of each name go on.
 type turns struct {
 	mu sync.Mutex
@@ -182,11 +190,14 @@ func (t *turns) begin(ctx context.Context, name string) (done func(), err error)
 	t.mu.Unlock()
 	select {
 	case u.taken <- struct{}{}:
-		return func() { <-u.taken; t.leave(name, u) }, nil
+		if ctx.Err() == nil { // both may be ready
+			return func() { <-u.taken; t.leave(name, u) }, nil
+		}
+		<-u.taken
 	case <-ctx.Done():
-		t.leave(name, u)
-		return nil, context.Cause(ctx)
 	}
+	t.leave(name, u)
+	return nil, context.Cause(ctx)
 }
 
 func (t *turns) leave(name string, u *turn) {

@@ -332,6 +332,30 @@ func TestWhoHungUpWaitsForNoTurn(t *testing.T) {
 	}
 }
 
+// Who waits behind a try that hangs is answered, and tries nothing.
+func TestWhoseTurnDoesNotComeIsToldSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimits(t, nil, middleware.LimitsConfig{})
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodPost, "/api/session", nil)
+		l.Try(httptest.NewRecorder(), r, "auth", func() (string, bool) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if l.Try(w, r.WithContext(ctx), "auth", func() (string, bool) {
+				t.Error("tried beside another of the same address")
+				return "", true
+			}) {
+				t.Error("may go on")
+			}
+			return "key-1", false
+		})
+		var p struct{ Code string }
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != http.StatusServiceUnavailable || p.Code != "UNAVAILABLE" || w.Header().Get("Retry-After") != "5" {
+			t.Errorf("status %d, come again after %q s, %s", w.Code, w.Header().Get("Retry-After"), w.Body)
+		}
+	})
+}
+
 func TestWithoutAStorageNothingIsTried(t *testing.T) {
 	l := newLimits(t, &away{}, middleware.LimitsConfig{})
 	var tries atomic.Int64

@@ -42,6 +42,12 @@ var (
 				count(p.Limit, "attempt"), count(seconds(p.Window), "second"), count(wait, "second"))
 		},
 	}
+	noTurn = refusal{
+		http.StatusServiceUnavailable, "UNAVAILABLE", "Not available for the moment", "temporary-reduced-capacity",
+		func(_ ratelimit.Policy, wait int) string {
+			return fmt.Sprintf("attempts from this address are made one after the other, and those before this one take too long; try again in %s", count(wait, "second"))
+		},
+	}
 	unavailable = refusal{
 		http.StatusServiceUnavailable, "UNAVAILABLE", "Not available for the moment", "temporary-reduced-capacity",
 		func(_ ratelimit.Policy, wait int) string {
