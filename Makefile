@@ -67,6 +67,11 @@ test-deploy:
 	scripts/need.sh postgresql nodejs npm systemd caddy curl
 	cd deploy/check && go test -count=1 -timeout $(TEST_TIMEOUT) $(GOTESTFLAGS) ./...
 
+.PHONY: test-systemd
+test-systemd: build ## the units and their commands in docs/deployment.md, on a systemd of their own; wants root
+	scripts/need.sh postgresql systemd curl
+	$(TESTPG) scripts/test-systemd.sh
+
 .PHONY: lint
 lint: $(TOOLS)/staticcheck $(TOOLS)/golangci-lint ## format, vet, staticcheck, golangci-lint (dependency rule), shellcheck
 	scripts/need.sh shellcheck
