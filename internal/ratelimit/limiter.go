@@ -281,7 +281,7 @@ func (lim *Limit) ask(s Subject, n int) Decision {
 	sh, ln := l.place(h)
 	now := l.mono()
 	sh.mu.Lock()
-	e := sh.entry(lim, s, h)
+	e := sh.entry(lim, s, h, now)
 	if now < e.deny {
 		sh.tallies.add(lim.index, Refused, Memory, 1)
 		d := Decision{Policy: &lim.policy, Outcome: Refused, Source: Memory, Wait: time.Duration(e.free - now)}

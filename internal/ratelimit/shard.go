@@ -3,12 +3,14 @@ package ratelimit
 import (
 	"hash/maphash"
 	"sync"
+	"time"
 )
 
 const shardCount = 64
 
 // shard is a part of the memory, by hash of the subject's id.
 type shard struct {
+	_       [64]byte // keeps neighbours off one cache line
 	mu      sync.Mutex
 	entries map[uint64]*entry // by hash; those that share one are a list
 	size    int
@@ -27,6 +29,7 @@ type entry struct {
 	hash       uint64
 	same       *entry // another with this hash
 	prev, next *entry // in the ring
+	used       int64  // when it came to the front of it
 
 	key   Key
 	keyed bool
@@ -64,11 +67,15 @@ func (sh *shard) init(policies, bound int) {
 	sh.entries = map[uint64]*entry{}
 	sh.newest.prev, sh.newest.next = &sh.newest, &sh.newest
 	sh.bound = bound
-	sh.tallies = make(tallies, policies)
+	sh.tallies = make(tallies, policies, policies+2)[:policies:policies] // on cache lines of its own
 }
 
-// entry finds the subject's entry, or makes one, and counts it as used.
-func (sh *shard) entry(lim *Limit, s Subject, hash uint64) *entry {
+// fresh is for how long an entry that came to the front of the ring is as good as in
+// front: who is refused again and again must not make processors take turns at writing.
+const fresh = int64(100 * time.Millisecond)
+
+// entry finds the subject's entry, or makes one, and counts it as used now.
+func (sh *shard) entry(lim *Limit, s Subject, hash uint64, now int64) *entry {
 	e := sh.entries[hash]
 	for e != nil && (e.limit != lim || e.id != s) {
 		e = e.same
@@ -78,13 +85,14 @@ func (sh *shard) entry(lim *Limit, s Subject, hash uint64) *entry {
 		if sh.size >= sh.bound {
 			sh.evict()
 		}
-		e = &entry{limit: lim, id: s, hash: hash, same: sh.entries[hash]}
+		e = &entry{limit: lim, id: s, hash: hash, same: sh.entries[hash], used: now}
 		sh.entries[hash] = e
 		sh.size++
 		sh.link(e)
-	case sh.newest.next != e:
+	case now-e.used > fresh:
 		sh.unlink(e)
 		sh.link(e)
+		e.used = now
 	}
 	return e
 }
