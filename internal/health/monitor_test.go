@@ -157,6 +157,16 @@ func TestWhatIsAskedThroughTheDatabaseIsBlamedOnIt(t *testing.T) {
 	})
 }
 
+// A look has ended when its answer is there: who looks again at once is not told that it goes on.
+func TestLooksOneAfterTheOtherDoNotMeet(t *testing.T) {
+	m := health.New(health.Config{Checks: []health.Check{newSwitchboard().check("database", true)}})
+	for n := range 50_000 {
+		if s := m.Look(t.Context()).Service("database"); s.Status != health.Up {
+			t.Fatalf("look %d: %s, %s", n+1, s.Status, s.Detail)
+		}
+	}
+}
+
 func TestNobodyWaitsForALookThatDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var begun atomic.Int32

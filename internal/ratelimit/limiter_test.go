@@ -230,6 +230,27 @@ func TestAStatementAsksForSoManyKeysAtMost(t *testing.T) {
 	})
 }
 
+// Who is refused again and again stays in memory, however many others come and go.
+func TestMemoryForgetsWhoWasUnusedForLongest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimit.Config{Storage: &ratelimit.InMemory{}, MaxKeys: 640})
+		public := limit(t, l, ratelimit.Public)
+		for range 100 {
+			public.Allow(ann)
+		}
+		for i := range 1500 {
+			public.Allow(ratelimit.Subject{ID: fmt.Sprint(i)})
+			if i%50 != 0 { // ten fit beside ann, and hardly one comes
+				continue
+			}
+			time.Sleep(150 * time.Millisecond) // in all less than memory refuses before it asks again
+			if d := public.Allow(ann); d.Allowed() || d.Source != ratelimit.Memory {
+				t.Fatalf("after %d others: %v by %v, want refused by memory", i+1, d.Outcome, d.Source)
+			}
+		}
+	})
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	l := newLimiter(t, ratelimit.Config{Storage: &ratelimit.InMemory{}, MaxKeys: 640})
 	public, staff := limit(t, l, ratelimit.Public), limit(t, l, ratelimit.Staff)
