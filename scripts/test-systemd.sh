@@ -10,6 +10,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	echo "test-systemd: only root may start a systemd of its own: sudo make test-systemd" >&2
 	exit 1
 fi
+: "${DIRECTORYBOLT_TEST_PG:?test-systemd: names no Postgres; run it by: make test-systemd}"
 tree=$PWD base=$(mktemp -d) own=directorybolt-$$ booted='' asking=''
 port=$(shuf -i 20000-30000 -n 1)
 
